@@ -1,0 +1,30 @@
+/* err.h - errors that an operator must be able to read.
+ *
+ * Codes and their short texts are the table in muster.h. A function that fails for a reason worth
+ * reading takes a struct mu_err * last; NULL is allowed and means that nobody will read it.
+ */
+#ifndef MU_BASE_ERR_H
+#define MU_BASE_ERR_H
+
+#include "muster.h"
+
+#define MU_ERR_TEXT_MAX 1024
+
+#define MU_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+struct mu_err {
+    int code;
+    char text[MU_ERR_TEXT_MAX]; /* one line, no full stop; cut at a character's end when too long */
+};
+
+/* Stores @code and the formatted text. Returns @code, so that a caller can `return mu_err_set()`. */
+int mu_err_set(struct mu_err *err, int code, const char *fmt, ...) MU_PRINTF(3, 4);
+
+/* Puts the formatted text and ": " before what @err says (or before the text of @code, when @err
+ * says nothing yet), and stores @code. Returns @code. */
+int mu_err_wrap(struct mu_err *err, int code, const char *fmt, ...) MU_PRINTF(3, 4);
+
+/* "MU_EBUSY" for MU_EBUSY; "MU_E?" for what is no error. */
+const char *mu_err_name(int code);
+
+#endif

@@ -1,0 +1,37 @@
+/* map.h - a hash table of u32 slots over keys that are kept elsewhere.
+ *
+ * Open addressing with linear probing and backward-shift deletion, at most 3/4 full. The caller
+ * hashes (mu_siphash24 with a secret key where the key comes from outside) and compares. */
+#ifndef MU_BASE_MAP_H
+#define MU_BASE_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MU_MAP_NONE UINT32_MAX /* no slot; may not be stored */
+
+/* Whether slot @value has the key that is looked for. */
+typedef bool (*mu_map_eq_fn)(const void *ctx, uint32_t value, const void *key);
+/* The hash of slot @value's key, when the table grows or closes a gap. */
+typedef uint64_t (*mu_map_hash_fn)(const void *ctx, uint32_t value);
+
+struct mu_map {
+    uint32_t *slots;
+    size_t cap, len; /* cap is 0 or a power of two */
+    mu_map_eq_fn eq;
+    mu_map_hash_fn hash;
+    const void *ctx;
+};
+
+void mu_map_init(struct mu_map *map, mu_map_eq_fn eq, mu_map_hash_fn hash, const void *ctx);
+void mu_map_fini(struct mu_map *map);
+uint32_t mu_map_find(const struct mu_map *map, uint64_t hash, const void *key);
+/* Makes room for one more, so that the next mu_map_put() cannot fail. Returns 0 or MU_ENOMEM. */
+int mu_map_reserve(struct mu_map *map);
+/* Adds @value, whose key must not be there. Returns 0 or MU_ENOMEM. */
+int mu_map_put(struct mu_map *map, uint64_t hash, uint32_t value);
+/* Removes @value with hash @hash. Returns whether it was there. */
+bool mu_map_del(struct mu_map *map, uint64_t hash, uint32_t value);
+
+#endif

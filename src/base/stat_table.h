@@ -1,0 +1,27 @@
+/* stat_table.h - every metric without labels: id, name, kind, what it counts. Names follow
+ * prometheus.io/docs/practices/naming. Rooms add their rows here. */
+#ifndef MU_BASE_STAT_TABLE_H
+#define MU_BASE_STAT_TABLE_H
+
+/* kinds: COUNTER, GAUGE, SECONDS (a histogram of seconds, 1 us to 1000 s, 3 buckets a decade) */
+#define MU_STAT_TABLE(X)                                                                           \
+    X(MU_STAT_BEATS, "muster_beats_total", COUNTER, "Beats of agents that counted.")               \
+    X(MU_STAT_DATAGRAMS, "muster_datagrams_total", COUNTER, "Datagrams received.")                 \
+    X(MU_STAT_DATAGRAMS_BAD, "muster_datagrams_invalid_total", COUNTER,                            \
+      "Datagrams dropped: malformed, wrong version, unknown session or bad tag.")                  \
+    X(MU_STAT_DATAGRAMS_OLD, "muster_datagrams_replayed_total", COUNTER,                           \
+      "Datagrams dropped: old or repeated sequence number.")                                       \
+    X(MU_STAT_RESYNCS, "muster_resyncs_total", COUNTER, "Resyncs answered to an older epoch.")     \
+    X(MU_STAT_FRAMES, "muster_frames_total", COUNTER, "Frames received on streams.")               \
+    X(MU_STAT_FRAMES_BAD, "muster_frames_invalid_total", COUNTER,                                  \
+      "Streams closed for a malformed or unexpected frame.")                                       \
+    X(MU_STAT_JOINS, "muster_joins_total", COUNTER, "Joins answered with an identity.")            \
+    X(MU_STAT_JOINS_RETRY, "muster_joins_deferred_total", COUNTER,                                 \
+      "Joins answered with retry after.")                                                          \
+    X(MU_STAT_TRANSITIONS, "muster_transitions_total", COUNTER, "Changes of State.")               \
+    X(MU_STAT_EVENTS_LOST, "muster_events_lost_total", COUNTER,                                    \
+      "Events dropped because the store was away for too long.")                                   \
+    X(MU_STAT_STALL, "muster_stall_seconds", SECONDS, "Stalls of the conductor's own loop.")       \
+    X(MU_STAT_SWEEP, "muster_sweep_seconds", SECONDS, "Time a sweep of all agents took.")
+
+#endif
