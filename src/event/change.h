@@ -1,0 +1,22 @@
+/* change.h - a write that must be stored before it is true: a first-ever join, an operator's word.
+ *
+ * The conductor proposes it, the journal has it committed with everything that came before, and
+ * mu_conductor_committed() makes it true, publishes its event and answers. */
+#ifndef MU_EVENT_CHANGE_H
+#define MU_EVENT_CHANGE_H
+
+#include "event/event.h"
+
+struct mu_change {
+    uint64_t ticket;       /* the conductor's name for it */
+    struct mu_row row;     /* as it shall be; borrowed for the call */
+    bool deletes;          /* the row goes, with its beats and payload */
+    struct mu_event event; /* numbered already */
+};
+
+/* Takes @change to the store; it copies what it keeps. Returns 0, and mu_conductor_committed() will
+ * be called once, later, never from within; MU_EFULL or MU_EAGAIN when the store is away for long
+ * enough that waiting makes no sense. */
+typedef int (*mu_propose_fn)(void *ctx, const struct mu_change *change);
+
+#endif

@@ -1,0 +1,105 @@
+/* driver.h - what a store back end must do.
+ *
+ * The front makes one call at a time, on the store's own worker thread: a driver may block, needs no
+ * lock, and sees no event loop. @st is .size zeroed bytes, given by the front to open(). Any call
+ * may return MU_ENOMEM, MU_EAGAIN (not reached, or no room: the front opens it anew and tries again),
+ * MU_ELOCKED, MU_EVERSION, MU_ECORRUPT or MU_EIO (final), and says why in @err. What fails changed
+ * nothing. */
+#ifndef MU_STORE_DRIVER_H
+#define MU_STORE_DRIVER_H
+
+#include "base/addr.h"
+#include "event/event.h"
+
+/* The agent's last report: JSON, at most 64 KiB. */
+struct mu_payload {
+    uint32_t row;
+    uint32_t len;
+    const char *json;
+};
+
+/* One transaction. All pointers are borrowed; rows, events and payloads are in the order they came. */
+struct mu_batch {
+    const struct mu_row *rows; /* inserted or updated, by .id */
+    size_t nrows;
+    const uint32_t *deletes;   /* ids, after the rows */
+    size_t ndeletes;
+    const struct mu_event *events; /* ascending by .seq */
+    size_t nevents;
+    const struct mu_payload *payloads;
+    size_t npayloads;
+    uint64_t grant; /* numbers below it are ours from this commit on; 0 = no change */
+};
+
+struct mu_beat_row {
+    uint32_t row;
+    mu_wall last_seen;
+    uint64_t report_count;
+};
+
+/* What a conductor must know to begin its life. open() has raised them durably: no other life sees
+ * the same epoch, nor a number below @seq_end again. */
+struct mu_boot {
+    uint32_t epoch;   /* 1 in the first life */
+    uint64_t seq;     /* the first event number that may be used */
+    uint64_t seq_end; /* one past the last */
+    uint32_t row;     /* the next row id */
+};
+
+/* Which events: seq > since, oldest first, at most limit; the others are "" or 0 = any. With
+ * .newest the last @limit ones are meant (still oldest first). */
+struct mu_event_query {
+    uint64_t since;
+    uint32_t limit;
+    bool newest;
+    char agent[512]; /* BINARY@HOST */
+    char kind[16];
+};
+
+struct mu_event_span {
+    uint64_t oldest, newest; /* numbers that are kept; 0 = none */
+};
+
+/* Called for each row in turn until it returns non-zero; the row is borrowed for the call. For
+ * mu_store_row_fn ident->refs is not meaningful: copy what you need. */
+typedef int (*mu_store_row_fn)(void *ctx, const struct mu_row *row, const struct mu_payload *payload);
+typedef int (*mu_store_event_fn)(void *ctx, const struct mu_event_row *event);
+
+struct mu_store_driver {
+    const char *scheme; /* "sqlite", as in sqlite:/var/lib/muster/muster.db */
+    size_t size;
+
+    /* Connects, takes the database for this conductor, brings the schema up to date when
+     * @may_migrate (else MU_EVERSION), and begins a new life: fills @boot. @boot is NULL when a
+     * connection that was lost is made anew: same life. close() follows even where open() failed. */
+    int (*open)(void *st, const struct mu_addr *addr, bool may_migrate, struct mu_boot *boot,
+                struct mu_err *err);
+    void (*close)(void *st);
+
+    /* Hands every agent's row to @each, in row order. Of the payload only .len and its hash matter
+     * here; @payload->json may be NULL. */
+    int (*load)(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err);
+
+    /* Writes the batch durably in one transaction: all or none. Events that are stored already (by
+     * their number) are passed over, since the front sends a batch again when it cannot know
+     * whether the last one arrived. */
+    int (*commit)(void *st, const struct mu_batch *batch, struct mu_err *err);
+
+    /* Updates `beats` with @n rows, sorted by row. May be relaxed about durability: a lost
+     * checkpoint costs nobody his life. */
+    int (*checkpoint)(void *st, const struct mu_beat_row *beats, size_t n, struct mu_err *err);
+
+    int (*events)(void *st, const struct mu_event_query *query, struct mu_event_span *span,
+                  mu_store_event_fn each, void *ctx, struct mu_err *err);
+    int (*payload)(void *st, uint32_t row, struct mu_buf *json, struct mu_err *err);
+
+    /* Deletes at most @slice of the events that are older than @before or beyond the newest @keep.
+     * *@more says whether there are others still. */
+    int (*trim)(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *more,
+                struct mu_err *err);
+
+    /* A consistent copy into the new file @path, while running; *@err when it exists. */
+    int (*backup)(void *st, const char *path, struct mu_err *err);
+};
+
+#endif
