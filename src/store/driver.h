@@ -4,7 +4,7 @@
  * lock, and sees no event loop. @st is .size zeroed bytes, given by the front to open(). Any call
  * may return MU_ENOMEM, MU_EAGAIN (not reached, or no room: the front opens it anew and tries again),
  * MU_ELOCKED, MU_EVERSION, MU_ECORRUPT or MU_EIO (final), and says why in @err. What fails changed
- * nothing. */
+ * nothing. What is not there to be changed (a row deleted meanwhile) is passed over. */
 #ifndef MU_STORE_DRIVER_H
 #define MU_STORE_DRIVER_H
 
@@ -18,12 +18,12 @@ struct mu_payload {
     const char *json;
 };
 
-/* One transaction. All pointers are borrowed; rows, events and payloads are in the order they came. */
+/* One transaction, in this order; no id is in both deletes and rows. All pointers are borrowed. */
 struct mu_batch {
+    const uint32_t *deletes; /* ids: the row, its beats and its payload go */
+    size_t ndeletes;
     const struct mu_row *rows; /* inserted or updated, by .id */
     size_t nrows;
-    const uint32_t *deletes;   /* ids, after the rows */
-    size_t ndeletes;
     const struct mu_event *events; /* ascending by .seq */
     size_t nevents;
     const struct mu_payload *payloads;
@@ -60,6 +60,17 @@ struct mu_event_span {
     uint64_t oldest, newest; /* numbers that are kept; 0 = none */
 };
 
+/* What `muster db status` tells. */
+struct mu_store_status {
+    uint32_t schema;   /* of the database */
+    uint32_t writes;   /* the one this program writes */
+    uint32_t epoch;    /* lives of conductors so far */
+    uint64_t agents, events;
+    struct mu_event_span span;
+    uint64_t bytes;    /* on disk */
+    char holder[300];  /* "PID HOST" of the conductor that has it open; "" = none */
+};
+
 /* Called for each row in turn until it returns non-zero; the row is borrowed for the call. For
  * mu_store_row_fn ident->refs is not meaningful: copy what you need. */
 typedef int (*mu_store_row_fn)(void *ctx, const struct mu_row *row, const struct mu_payload *payload);
@@ -71,7 +82,8 @@ struct mu_store_driver {
 
     /* Connects, takes the database for this conductor, brings the schema up to date when
      * @may_migrate (else MU_EVERSION), and begins a new life: fills @boot. @boot is NULL when a
-     * connection that was lost is made anew: same life. close() follows even where open() failed. */
+     * connection that was lost is made anew: called on the same @st, same life, what is left of the
+     * old one is let go. close() follows once, even where open() failed. */
     int (*open)(void *st, const struct mu_addr *addr, bool may_migrate, struct mu_boot *boot,
                 struct mu_err *err);
     void (*close)(void *st);
@@ -98,8 +110,10 @@ struct mu_store_driver {
     int (*trim)(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *more,
                 struct mu_err *err);
 
-    /* A consistent copy into the new file @path, while running; *@err when it exists. */
-    int (*backup)(void *st, const char *path, struct mu_err *err);
+    /* The three of store/admin.h: each on a connection of its own, without @st. */
+    int (*status)(const struct mu_addr *addr, struct mu_store_status *out, struct mu_err *err);
+    int (*upgrade)(const struct mu_addr *addr, uint32_t *from, uint32_t *to, struct mu_err *err);
+    int (*backup)(const struct mu_addr *addr, const char *path, struct mu_err *err);
 };
 
 #endif
