@@ -42,10 +42,14 @@ struct mu_session_config {
     bool datagrams;     /* false where there are none: a Unix socket */
 };
 
+struct mu_session_label {
+    const char *key, *value;
+};
+
 /* What an agent is; copied. */
 struct mu_session_agent {
     const char *binary, *host, *zone, *version;
-    const struct { const char *key, *value; } *labels;
+    const struct mu_session_label *labels;
     size_t nlabels;
     mu_dur interval;     /* wanted; 0 = the conductor's */
     const char *payload; /* JSON or NULL */

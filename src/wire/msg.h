@@ -16,7 +16,10 @@
 #define MU_JOIN_AGENTS_MAX 280         /* agents in one join */
 #define MU_PAYLOAD_MAX     (64 * 1024)  /* bytes of a report's JSON */
 #define MU_LABELS_MAX      32
+#define MU_TEXT_MAX        255          /* bytes of a name's part, zone, version, label, token */
+#define MU_WHY_TEXT_MAX    1024         /* bytes of an error's text */
 #define MU_TAG_LEN         16
+#define MU_INDEX_ALL       UINT32_MAX   /* each agent of the session */
 
 struct mu_bytes {
     const char *p;
@@ -33,13 +36,16 @@ enum mu_msg_type { /* first byte of a frame's body */
     MU_MSG_JOINED = 65,
     MU_MSG_ACK = 66,   /* the sealed bytes of an ack; answers attach and beat */
     MU_MSG_DONE = 67,  /* answers report, leave, ended */
-    MU_MSG_ERROR = 68, /* then the stream is closed */
+    MU_MSG_ERROR = 68, /* then the stream is closed; MU_ENOENT: the session attached is not known,
+                          join */
 };
 
-/* What an ack says. */
+/* What an ack says. With REJOIN, SUPERSEDED and FENCED, .lease_ms holds for the beat's other agents;
+ * 0 = for none. .index may be MU_INDEX_ALL there. An ack whose .seq is 0 answers nothing: on the
+ * stream SUPERSEDED and FENCED may come so, at once. */
 enum mu_ack_status {
     MU_ACK_OK = 0,         /* .lease_ms holds, counted from before the beat was sent */
-    MU_ACK_RESYNC = 1,     /* .epoch is ours: beat again at once */
+    MU_ACK_RESYNC = 1,     /* .epoch is ours: beat (or attach) again at once */
     MU_ACK_REJOIN = 2,     /* .index is not known in this session: join */
     MU_ACK_SUPERSEDED = 3, /* .index: the name was taken over: stop that agent */
     MU_ACK_FENCED = 4,     /* .index: an operator says that it is dead */
@@ -75,7 +81,7 @@ struct mu_label {
 struct mu_join_agent {
     struct mu_bytes binary, host, zone, version;
     bool has_uuid;
-    uint8_t uuid[16];     /* the last one it had */
+    uint8_t uuid[16];     /* the last one it had; all zero = none */
     uint32_t interval_ms; /* wanted; 0 = the policy's */
     struct mu_label labels[MU_LABELS_MAX];
     size_t nlabels;
