@@ -3,8 +3,8 @@
  * One joined sender with one or many agents. No socket, thread or clock: it is handed `now`
  * (CLOCK_BOOTTIME), bytes that came, and the fates of its stream; it asks for what it wants through
  * its ports. Design section 4, from the sender's side: join with back-off and jitter, beats by
- * datagram, one repeat, the same beat on the stream, two such and the stream is kept, datagrams tried
- * again every 30 s; resync; rejoin; attach; superseded. */
+ * datagram, one repeat, the same beat on the stream, two such and the stream is kept, datagrams
+ * tried again every 30 s; resync; rejoin; attach; superseded. */
 #ifndef MU_AGENT_SESSION_H
 #define MU_AGENT_SESSION_H
 
@@ -36,10 +36,10 @@ struct mu_session_ports {
 };
 
 struct mu_session_config {
-    uint64_t start_id;  /* of this process */
-    uint64_t seed;      /* of jitter */
-    const char *token;  /* "" = none; copied */
-    bool datagrams;     /* false where there are none: a Unix socket */
+    uint64_t start_id; /* of this process */
+    uint64_t seed;     /* of jitter */
+    const char *token; /* "" = none; copied */
+    bool datagrams;    /* false where there are none: a Unix socket */
 };
 
 struct mu_session_label {
@@ -67,7 +67,8 @@ int mu_session_add(struct mu_session *s, const struct mu_session_agent *agent, u
 /* "Still here" of a manual agent: goes out now, or when its interval allows (at most one a quarter
  * interval). */
 int mu_session_beat(struct mu_session *s, uint32_t agent, mu_time now);
-int mu_session_report(struct mu_session *s, uint32_t agent, const char *json, size_t n, mu_time now);
+int mu_session_report(struct mu_session *s, uint32_t agent, const char *json, size_t n,
+                      mu_time now);
 int mu_session_leave(struct mu_session *s, uint32_t agent, mu_time now);
 int mu_session_ended(struct mu_session *s, uint32_t agent, enum mu_ended_how how, int status,
                      mu_time now);
@@ -82,16 +83,22 @@ void mu_session_datagram(struct mu_session *s, const uint8_t *data, size_t n, mu
 mu_time mu_session_due(const struct mu_session *s);
 void mu_session_tick(struct mu_session *s, mu_time now);
 
-enum mu_lease { MU_LEASE_NONE, MU_LEASE_HELD, MU_LEASE_EXPIRED, MU_LEASE_SUPERSEDED,
-                MU_LEASE_REFUSED, MU_LEASE_LEFT };
+enum mu_lease {
+    MU_LEASE_NONE,
+    MU_LEASE_HELD,
+    MU_LEASE_EXPIRED,
+    MU_LEASE_SUPERSEDED,
+    MU_LEASE_REFUSED,
+    MU_LEASE_LEFT
+};
 struct mu_session_status {
     enum mu_lease lease;
-    mu_dur lease_left;  /* 0 unless held */
-    uint8_t uuid[16];   /* zero before the first join */
+    mu_dur lease_left; /* 0 unless held */
+    uint8_t uuid[16];  /* zero before the first join */
     uint64_t incarnation;
-    mu_dur interval;    /* in force */
-    uint64_t beats;     /* sent */
-    bool on_stream;     /* beats go by the stream for now */
+    mu_dur interval; /* in force */
+    uint64_t beats;  /* sent */
+    bool on_stream;  /* beats go by the stream for now */
     bool fenced;
 };
 int mu_session_status(const struct mu_session *s, uint32_t agent, mu_time now,

@@ -14,16 +14,16 @@ struct mu_frames {
     struct mu_buf rest; /* of a frame that has not come whole */
 };
 
-/* One frame's body, borrowed. What it returns but 0 ends the reading and is handed on; only then may
- * it free the struct mu_frames. */
+/* One frame's body, borrowed. What it returns but 0 ends the reading and is handed on; only then
+ * may it free the struct mu_frames. */
 typedef int (*mu_frame_fn)(void *ctx, const uint8_t *body, size_t n);
 
 void mu_frames_init(struct mu_frames *f);
 void mu_frames_fini(struct mu_frames *f);
 
-/* Takes @n bytes as they came and calls @fn for each frame that is whole by now. Returns 0; what @fn
- * returned; MU_EPROTO for a length of 0 or over MU_FRAME_MAX; or MU_ENOMEM. After an error the stream
- * cannot be read on. */
+/* Takes @n bytes as they came and calls @fn for each frame that is whole by now. Returns 0; what
+ * @fn returned; MU_EPROTO for a length of 0 or over MU_FRAME_MAX; or MU_ENOMEM. After an error the
+ * stream cannot be read on. */
 int mu_frames_feed(struct mu_frames *f, const uint8_t *data, size_t n, mu_frame_fn fn, void *ctx);
 
 /* Whether a part of a frame waits for its rest. */

@@ -1,7 +1,7 @@
 /* seal.h - beats, attaches and acks as authenticated bytes: tag, replay window, session key.
  *
- * A sealed message has its place and length fixed by its kind and is the same in a datagram and in a
- * frame. Its tag is SipHash-2-4 of 128 bits under the session's key over all bytes before it; the
+ * A sealed message has its place and length fixed by its kind and is the same in a datagram and in
+ * a frame. Its tag is SipHash-2-4 of 128 bits under the session's key over all bytes before it; the
  * kind says the direction, so that a message sent back is none. Nothing here allocates. */
 #ifndef MU_WIRE_SEAL_H
 #define MU_WIRE_SEAL_H
@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "wire/msg.h"
 
-#define MU_BEAT_HEAD   36                                       /* bytes before the indexes */
+#define MU_BEAT_HEAD   36                                            /* bytes before the indexes */
 #define MU_BEAT_LEN(n) (MU_BEAT_HEAD + 4 * (size_t)(n) + MU_TAG_LEN) /* bytes with @n indexes */
 #define MU_ACK_LEN     52
 #define MU_ATTACH_LEN  MU_BEAT_LEN(0)
