@@ -39,6 +39,12 @@ int mu_log_on(enum mu_log_level level);
 void mu_log_write(enum mu_log_level level, const char *room, const char *what,
                   const struct mu_kv *kvs, size_t n);
 
+/* Tells at once what was held back: at the end, and now and then where nothing else is logged. */
+void mu_log_flush(void);
+
+/* For tests: where journald's socket is. Before the next mu_log_setup(). */
+void mu_log_journal_at(const char *path);
+
 #define MU_LOG_(level, room, what, ...)                                                            \
     mu_log_write((level), (room), (what), (const struct mu_kv[]){__VA_ARGS__},                     \
                  sizeof((const struct mu_kv[]){__VA_ARGS__}) / sizeof(struct mu_kv))
