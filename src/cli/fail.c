@@ -1,0 +1,47 @@
+/* How a command fails: one line, one code. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "cli/cli.h"
+
+int mu_cli_fail(const struct mu_args *args, int code, const char *fmt, ...)
+{
+    char text[MU_ERR_TEXT_MAX];
+    const struct mu_command *command = args ? mu_args_command(args) : NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    fflush(stdout); /* what was said before comes before, where both go to one place */
+    fprintf(stderr, "muster%s%s: %s\n", command ? " " : "", command ? command->name : "", text);
+    return code;
+}
+
+int mu_exit_of(int code)
+{
+    switch (code) {
+    case MU_OK:
+        return MU_EXIT_OK;
+    case MU_EINVAL:
+    case MU_ERANGE:
+        return MU_EXIT_USAGE;
+    case MU_ENOENT:
+        return MU_EXIT_NO_AGENT;
+    case MU_EAGAIN:
+    case MU_ETIMEDOUT:
+        return MU_EXIT_NOT_REACHED;
+    case MU_EPERM:
+        return MU_EXIT_DENIED;
+    case MU_EBUSY:
+    case MU_ECONFLICT:
+        return MU_EXIT_CONFLICT;
+    default:
+        return MU_EXIT_FAILED;
+    }
+}
+
+int mu_cli_fail_err(const struct mu_args *args, const struct mu_err *err)
+{
+    return mu_cli_fail(args, mu_exit_of(err->code), "%s", err->text);
+}

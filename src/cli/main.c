@@ -1,0 +1,81 @@
+/* muster: finds the command, reads its options, runs it. */
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/near.h"
+#include "cli/options.h"
+
+/* A command that printed to a full disk has failed, whatever it thinks. */
+static int finish_output(const struct mu_args *args, int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    return mu_cli_fail(args, code ? code : MU_EXIT_FAILED, "cannot write standard output: %s",
+                       strerror(errno));
+}
+
+static int unknown_command(const char *name)
+{
+    struct mu_near near;
+
+    mu_near_init(&near, name);
+    for (const struct mu_command *const *c = mu_commands; *c; c++) {
+        mu_near_try(&near, (*c)->name);
+        if (strncmp((*c)->name, name, strlen(name)) == 0)
+            near.best = (*c)->name, near.distance = 0;
+    }
+    if (!near.best)
+        return mu_cli_fail(NULL, MU_EXIT_USAGE,
+                           "unknown command \"%s\": muster --help lists the commands", name);
+    return mu_cli_fail(NULL, MU_EXIT_USAGE, "unknown command \"%s\": did you mean \"%s\"?", name,
+                       near.best);
+}
+
+static int run(struct mu_args *args, int argc, char **argv)
+{
+    struct mu_err err;
+
+    if (mu_args_read(args, NULL, argc, argv, &err) != 0)
+        return mu_cli_fail_err(args, &err);
+    if (mu_args_has(args, "help")) {
+        mu_help_print(NULL, stdout);
+        return MU_EXIT_OK;
+    }
+    if (mu_args_has(args, "version")) {
+        printf("muster %s\n", MUSTER_VERSION);
+        return MU_EXIT_OK;
+    }
+    if (args->noperands == 0) {
+        mu_help_print(NULL, stderr);
+        return MU_EXIT_USAGE;
+    }
+
+    const struct mu_command *command = mu_command_find(args->operands[0]);
+    if (!command)
+        return unknown_command(args->operands[0]);
+    if (mu_args_read(args, command, (int)args->noperands, args->operands, &err) != 0)
+        return mu_cli_fail_err(args, &err);
+    if (mu_args_has(args, "help")) {
+        mu_help_print(command, stdout);
+        return MU_EXIT_OK;
+    }
+    if (mu_args_check(args, &err) != 0)
+        return mu_cli_fail_err(args, &err);
+    return command->run(args);
+}
+
+int main(int argc, char **argv)
+{
+    struct mu_args args = {0};
+
+    setlocale(LC_CTYPE,
+              ""); /* the width of characters in tables; all else stays as programs read it */
+    signal(SIGPIPE,
+           SIG_DFL); /* `muster list | head` ends quietly, even below a parent that ignores it */
+    int code = finish_output(&args, run(&args, argc, argv));
+    mu_args_fini(&args);
+    return code;
+}
