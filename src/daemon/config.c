@@ -18,7 +18,7 @@
  * place, also of a value that a stronger place overrides. What depends on several values is checked
  * by finish(), last. */
 
-enum type { DUR, COUNT, BYTES, BOOL, WORD, PATH, PATTERN, ADDRS, URL };
+enum type { DUR, COUNT, BYTES, BOOL, WORD, TEXT, PATH, PATTERN, ADDRS, URL };
 static const char *const type_names[] = {"duration", "number",  "size",    "boolean", "word",
                                          "path",     "pattern", "address", "url"};
 
@@ -273,6 +273,7 @@ static int read_value(const struct setting *s, const char *value, void *member, 
         return read_bool(value, member, err);
     case WORD:
         return read_word(s, value, member, err);
+    case TEXT:
     case PATH:
         return read_text(value, member, sizeof(((struct mu_config *)0)->secret_file), err);
     case PATTERN:
@@ -321,6 +322,7 @@ static void write_value(const struct setting *s, const void *member, struct mu_b
     case WORD:
         mu_buf_puts(out, word_at(s->words, *(const int *)member, word));
         break;
+    case TEXT:
     case PATH:
     case PATTERN:
         mu_buf_puts(out, member);
@@ -656,8 +658,8 @@ static void show_value(const struct mu_config *config, const struct setting *s, 
     size_t start = out->len;
     const void *member = member_of((struct mu_config *)config, s, policy);
 
-    if (s->type == PATH && !*(const char *)member)
-        return; /* there is no such file */
+    if ((s->type == PATH || s->type == TEXT) && !*(const char *)member)
+        return; /* nothing built in, and nothing given */
     mu_buf_printf(out, "%s = ", s->key);
     write_value(s, member, out);
     if (origin) {

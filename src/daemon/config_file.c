@@ -36,8 +36,10 @@ static void open_section(struct reading *r, const char *bracket)
 
     if (!end)
         return; /* inih tells of it */
-    if (end - bracket - 1 >= 50)
-        return fail(r, "the name of a section has at most 49 bytes");
+    if (end - bracket - 1 >= 50) {
+        fail(r, "the name of a section has at most 49 bytes");
+        return;
+    }
     snprintf(name, sizeof(name), "%.*s", (int)(end - bracket - 1), bracket + 1);
     r->rv = mu_config_section(&r->place, name, r->err);
 }

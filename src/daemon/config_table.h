@@ -30,6 +30,9 @@
       "socket. May be given several times.")                                                       \
     X("conductor", http, ADDRS, config, http, "127.0.0.1:4681", 0, 0, "", 0,                               \
       "Where the HTTP API answers. May be given several times.")                                   \
+    X("conductor", http_hosts, TEXT, config, http_hosts, "", 0, 0, "", 0,                          \
+      "Names, with commas, that a request's Host may have besides this machine's: those of a "     \
+      "proxy before it.")                                                                          \
     X("conductor", insecure, BOOL, config, insecure, "false", 0, 0, "", 0,                                 \
       "Allows listeners that other machines can reach, without encryption: whoever can send "      \
       "there can read and write everything, and pretend to be any agent.")                         \
