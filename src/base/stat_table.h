@@ -18,9 +18,16 @@
     X(MU_STAT_JOINS, "muster_joins_total", COUNTER, "Joins answered with an identity.")            \
     X(MU_STAT_JOINS_RETRY, "muster_joins_deferred_total", COUNTER,                                 \
       "Joins answered with retry after.")                                                          \
-    X(MU_STAT_TRANSITIONS, "muster_transitions_total", COUNTER, "Changes of State.")               \
     X(MU_STAT_EVENTS_LOST, "muster_events_lost_total", COUNTER,                                    \
       "Events dropped because the store was away for too long.")                                   \
+    X(MU_STAT_HTTP_REQUESTS, "muster_http_requests_total", COUNTER, "Requests to the HTTP API.")   \
+    X(MU_STAT_HTTP_ERRORS, "muster_http_errors_total", COUNTER,                                    \
+      "Requests to the HTTP API that were answered with a problem.")                               \
+    X(MU_STAT_HTTP_REFUSED, "muster_http_connections_refused_total", COUNTER,                      \
+      "Connections to the HTTP API beyond a bound, refused, or closed to make room for others.")   \
+    X(MU_STAT_HTTP_CONNS, "muster_http_connections", GAUGE, "Connections to the HTTP API now.")    \
+    X(MU_STAT_HTTP_WATCHERS, "muster_http_watchers", GAUGE,                                        \
+      "Event streams and long polls now.")                                                         \
     X(MU_STAT_STALL, "muster_stall_seconds", SECONDS, "Stalls of the conductor's own loop.")       \
     X(MU_STAT_SWEEP, "muster_sweep_seconds", SECONDS, "Time a sweep of all agents took.")
 
