@@ -23,6 +23,7 @@ struct mu_http_config {
     struct mu_store *store;     /* events and payloads are read from it */
     struct mu_watch *watch;     /* the newest events; http becomes its listener */
     struct mu_metrics *metrics; /* what /metrics prints */
+    struct mu_journal *journal; /* its health; NULL = none */
     const char *version;        /* of the program */
     mu_wall started;            /* when this conductor began */
     uint32_t epoch;

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "event/bus.h"
 #include "outlet/census.h"
+#include "outlet/journal.h"
 #include "store/store.h"
 
 struct mu_metrics;
@@ -15,8 +16,9 @@ struct mu_metrics;
 int mu_metrics_new(struct mu_metrics **out, struct mu_bus *bus, const char *version);
 void mu_metrics_free(struct mu_metrics *metrics); /* NULL is allowed */
 
-/* Appends everything as Prometheus text 0.0.4. @census is complete. */
+/* Appends everything as Prometheus text 0.0.4. @census is complete; @journal may be NULL. */
 void mu_metrics_expose(const struct mu_metrics *metrics, const struct mu_census *census,
-                       const struct mu_store_health *store, struct mu_buf *out);
+                       const struct mu_store_health *store,
+                       const struct mu_journal_health *journal, struct mu_buf *out);
 
 #endif
