@@ -11,21 +11,18 @@
 /* Prints @text from column @at on, folded at WIDTH; further lines begin at @indent. */
 static void fold(FILE *out, const char *text, size_t at, size_t indent)
 {
-    while (*text) {
+    for (bool first = true; *text; first = false) {
         size_t word = strcspn(text, " ");
-        if (at + word > WIDTH && at > indent) {
+        if (!first && at + 1 + word > WIDTH) {
             fprintf(out, "\n%*s", (int)indent, "");
             at = indent;
+        } else if (!first) {
+            fputc(' ', out);
+            at++;
         }
         fprintf(out, "%.*s", (int)word, text);
         at += word;
-        text += word;
-        if (*text == ' ') {
-            if (at < WIDTH)
-                fputc(' ', out);
-            at++;
-            text++;
-        }
+        text += word + (text[word] == ' ');
     }
     fputc('\n', out);
 }

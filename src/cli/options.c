@@ -12,6 +12,7 @@
 
 #define MAX_OPTIONS   64     /* of one command, the shared ones included; checked by a test */
 #define MU_OPTS_START 0x8000 /* --version, which may stand before the command only */
+#define MU_OPTS_EVERY 0x4000 /* --help */
 
 static const struct {
     unsigned opts;
@@ -45,7 +46,7 @@ static const struct {
     {MU_OPTS_ROWS, {"sort-descending", 0, NULL, "Largest first"}},
     {MU_OPTS_ROWS, {"limit", 0, "N", "At most N rows"}},
     {MU_OPTS_ROWS, {"quiet", 'q', NULL, "Names only, as --format name"}},
-    {~0U, {"help", 'h', NULL, "Show this help"}},
+    {MU_OPTS_EVERY, {"help", 'h', NULL, "Show this help"}},
     {MU_OPTS_START, {"version", 0, NULL, "Show the version of this program"}},
 };
 
@@ -62,17 +63,14 @@ static bool own_option(const struct mu_command *command, const char *name)
 
 const struct mu_option *mu_option_at(const struct mu_command *command, size_t i)
 {
-    unsigned opts = command ? command->opts : before_command;
+    unsigned opts = (command ? command->opts : before_command) | MU_OPTS_EVERY;
 
     for (const struct mu_option *o = command ? command->options : NULL; o && o->name; o++)
         if (i-- == 0)
             return o;
-    for (size_t k = 0; k < MU_ARRAY_LEN(shared); k++) {
-        if (shared[k].opts & MU_OPTS_START && command)
-            continue; /* --help has every bit */
+    for (size_t k = 0; k < MU_ARRAY_LEN(shared); k++)
         if (shared[k].opts & opts && !own_option(command, shared[k].option.name) && i-- == 0)
             return &shared[k].option;
-    }
     return NULL;
 }
 
@@ -136,8 +134,6 @@ static int unknown_long(const struct tables *t, const char *word, struct mu_err 
     mu_near_init(&near, name);
     for (size_t i = 0; i < t->n; i++) {
         const char *known = t->options[i]->name;
-        if (strcmp(known, name) == 0)
-            return mu_err_set(err, MU_EINVAL, "--%s takes no value: write --%s alone", name, name);
         begins += strncmp(known, name, len) == 0;
         mu_near_try(&near, known);
     }
@@ -156,7 +152,10 @@ static int complain(const struct tables *t, int what, const char *word, struct m
     if (what == ':' && o)
         return mu_err_set(err, MU_EINVAL, "--%s wants a value: --%s %s", o->name, o->name,
                           o->value);
-    if (optopt == 0 || optopt >= FIRST_LONG) /* @word: else it may not be the one */
+    if (o)
+        return mu_err_set(err, MU_EINVAL, "--%s takes no value: write --%s alone", o->name,
+                          o->name);
+    if (optopt == 0) /* a long one, and @word is it */
         return unknown_long(t, word, err);
     if (!isprint(optopt))
         return mu_err_set(err, MU_EINVAL, "unknown option -\\x%02x: --help lists the options",
