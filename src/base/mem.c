@@ -37,7 +37,7 @@ void *mu_alloc(size_t size)
 /* Nothing is asked for as one byte, so that NULL has one meaning. */
 void *mu_calloc(size_t n, size_t size)
 {
-    if (fault())
+    if (fault() || (size != 0 && n > SIZE_MAX / size)) /* sanitizers' calloc() would abort */
         return NULL;
     return n == 0 || size == 0 ? calloc(1, 1) : calloc(n, size);
 }

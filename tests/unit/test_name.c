@@ -15,7 +15,7 @@ static void name_allows_what_people_use(void **state)
 {
     static const char *const parts[] = {
         "nova-compute", "Open vSwitch agent", "cmp-017.example.org", "DHCP agent", "a",
-        "r\xC3\xB6" "chen", "\xE6\x9C\xBA\xE5\x99\xA8", "\xF0\x9F\x90\x8B", "a:b=c,d;e%2F\"'\\",
+        "\xC3\xB6st", "\xE6\x9C\xBA\xE5\x99\xA8", "\xF0\x9F\x90\x8B", "a:b=c,d;e%2F\"'\\",
         "10.0.0.1", "::1", " lead", "\xC2\xA0",
     };
 
