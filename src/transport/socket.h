@@ -1,0 +1,28 @@
+/* socket.h - makes sockets that are bound: non-blocking, close-on-exec, with the options they need.
+ */
+#ifndef MU_TRANSPORT_SOCKET_H
+#define MU_TRANSPORT_SOCKET_H
+
+#include "base/addr.h"
+
+/* A stream socket that listens and a datagram socket on the same address and port. Port 0 takes a
+ * port that both could have; *@port gets it. @receive_buffer: see mu_socket_receive_buffer(). The
+ * descriptors are the caller's. */
+int mu_socket_pair(const struct mu_addr *addr, int receive_buffer, int *stream, int *datagram,
+                   int *port, struct mu_err *err);
+
+/* A Unix stream socket that listens at addr->path. A socket that is there already is replaced when
+ * nobody listens on it, MU_ELOCKED when somebody does; another kind of file is MU_EEXIST. */
+int mu_socket_unix(const struct mu_addr *addr, int *fd, struct mu_err *err);
+
+/* Asks for @bytes of receive buffer, beyond the system's limit where we may; the kernel takes what
+ * it can. 0 leaves what is there. */
+void mu_socket_receive_buffer(int fd, int bytes);
+
+/* Has each datagram say which address it was sent to, when @fd is bound to all of them. */
+int mu_socket_want_destination(int fd, struct mu_err *err);
+
+/* Non-blocking and close-on-exec, for a descriptor that was handed to us. */
+int mu_socket_ready(int fd, struct mu_err *err);
+
+#endif
