@@ -14,14 +14,16 @@
 
 struct mu_session;
 
+/* What the owner of a session hears. @agent is the number that mu_session_add() gave, or
+ * MU_INDEX_ALL for LOST and RECOVERED, which are the session's. */
 enum mu_notice {
-    MU_NOTICE_JOINED,     /* agent @index has an identity (again) */
-    MU_NOTICE_LOST,       /* no ack for so long that the conductor counts as lost; once */
+    MU_NOTICE_JOINED,     /* has an identity (again) */
+    MU_NOTICE_LOST,       /* no ack for so long that every lease is over; once */
     MU_NOTICE_RECOVERED,  /* acks again; once after LOST */
-    MU_NOTICE_REFUSED,    /* agent @index was refused for good; @text says why */
-    MU_NOTICE_SUPERSEDED, /* agent @index: another process has the name; it stops beating */
-    MU_NOTICE_FENCED,     /* agent @index was declared dead by an operator; it goes on beating */
-    MU_NOTICE_DONE,       /* a report, leave or ended of agent @index was answered: @rv */
+    MU_NOTICE_REFUSED,    /* was refused for good: @rv; @text says why */
+    MU_NOTICE_SUPERSEDED, /* another process has the name; it stops beating */
+    MU_NOTICE_FENCED,     /* was declared dead by an operator; it goes on beating */
+    MU_NOTICE_DONE,       /* its report, leave or ended was answered: @rv */
     MU_NOTICE_SLOWER,     /* the interval in force is not the one wanted; @text has both */
 };
 
@@ -60,12 +62,25 @@ int mu_session_new(struct mu_session **out, const struct mu_session_config *conf
                    const struct mu_session_ports *ports, mu_time now);
 void mu_session_free(struct mu_session *s); /* tells nobody: leave first */
 
-/* Adds an agent, which joins as soon as it can. *@agent is its number here, for the other calls. */
+/* Adds an agent, which joins as soon as it can. *@id is its number here, for the other calls.
+ * Returns 0; MU_EINVAL for a name, text or label that the wire cannot carry; MU_ERANGE for an
+ * interval over ten days; MU_ENOMEM. */
 int mu_session_add(struct mu_session *s, const struct mu_session_agent *agent, uint32_t *id,
                    mu_time now);
 
-/* "Still here" of a manual agent: goes out now, or when its interval allows (at most one a quarter
- * interval). */
+/* Forgets an agent that has left, was refused or superseded, or never joined; its number may be
+ * given again. MU_EBUSY for one that lives. */
+int mu_session_remove(struct mu_session *s, uint32_t agent, mu_time now);
+
+/* These return MU_ENOENT for a number that is none, MU_ECLOSED for an agent that has left or is
+ * leaving, MU_ESUPERSEDED, MU_EPERM for one that was refused. All may be called before the join was
+ * answered; what they ask for is done when it can be, and asked again over a broken stream.
+ *
+ * beat(): "still here" of a manual agent: goes out now, or when its interval allows (at most one a
+ * quarter interval). MU_EINVAL for an agent that is not manual.
+ * report(): @n bytes of JSON, 1 to MU_PAYLOAD_MAX (MU_ERANGE), copied; one that was not answered
+ * yet is replaced. Answered by MU_NOTICE_DONE, as the next two. leave(), ended(): its last word. An
+ * agent that never joined has left at once. */
 int mu_session_beat(struct mu_session *s, uint32_t agent, mu_time now);
 int mu_session_report(struct mu_session *s, uint32_t agent, const char *json, size_t n,
                       mu_time now);
@@ -73,7 +88,8 @@ int mu_session_leave(struct mu_session *s, uint32_t agent, mu_time now);
 int mu_session_ended(struct mu_session *s, uint32_t agent, enum mu_ended_how how, int status,
                      mu_time now);
 
-/* What happened outside. */
+/* What happened outside: a dial was answered (0, or why there is no stream), bytes came by the
+ * stream, it is gone, a datagram came. */
 void mu_session_dialled(struct mu_session *s, int rv, mu_time now);
 void mu_session_stream(struct mu_session *s, const uint8_t *data, size_t n, mu_time now);
 void mu_session_hungup(struct mu_session *s, mu_time now);
