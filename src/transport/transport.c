@@ -117,10 +117,10 @@ static bool find_descriptor(struct mu_transport *t, int door, mu_time now)
     if (fd >= 0) {
         close(fd);
         mu_streams_refused(t->streams);
+        mu_warn("transport", "no descriptor left, connection refused",
+                MU_KVS("cure", "raise the limit of open files, or lower max_streams"));
     }
     t->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    mu_warn("transport", "no descriptor left, connection refused",
-            MU_KVS("cure", "raise the limit of open files, or lower max_streams"));
     return fd >= 0 && t->reserve >= 0;
 }
 

@@ -30,9 +30,8 @@ union peer {
     struct sockaddr_in6 v6;
 };
 
-union control { /* room for either kind, aligned as the kernel wants it */
-    struct cmsghdr head;
-    uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+struct control { /* room for either kind, aligned as the kernel wants it */
+    _Alignas(struct cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
 struct udp_socket {
@@ -58,7 +57,7 @@ struct mu_udp {
     struct mmsghdr in[BATCH], out[BATCH];
     struct iovec in_iov[BATCH], out_iov[BATCH];
     union peer peers[BATCH];
-    union control controls[BATCH];
+    struct control controls[BATCH];
     uint8_t data[BATCH][IN_MAX];
     uint8_t answers[BATCH][IN_MAX];
 };
@@ -159,7 +158,7 @@ static unsigned one_batch(struct udp_socket *s)
 
     for (size_t i = 0; i < BATCH; i++) {
         udp->in[i].msg_hdr.msg_namelen = sizeof(union peer);
-        udp->in[i].msg_hdr.msg_controllen = sizeof(union control);
+        udp->in[i].msg_hdr.msg_controllen = sizeof(struct control);
     }
     n = recvmmsg(s->fd, udp->in, BATCH, MSG_DONTWAIT, NULL);
     if (n <= 0)
