@@ -216,8 +216,6 @@ static int check_listener(const char *text, struct mu_err *err)
         return rv;
     if (*addr.scheme)
         return mu_err_set(err, MU_EINVAL, "is a URL; write A.B.C.D:PORT, [V6]:PORT or /PATH");
-    if (*addr.host && addr.port < 0)
-        return mu_err_set(err, MU_EINVAL, "has no port; write %s:PORT (0: any free one)", text);
     return mu_addr_sockaddr(&addr, &sa, &len, err);
 }
 
@@ -551,6 +549,7 @@ static int find_store(struct mu_config *config, struct mu_err *err)
 
     if (*config->store)
         return 0;
+    config->own_store = true;
     if (geteuid() == 0)
         n = snprintf(config->store, sizeof(config->store), "sqlite:/var/lib/muster/muster.db");
     else if (state && *state == '/')

@@ -1,9 +1,9 @@
 /* config.h - what the conductor is told: by file, environment and flags, checked as a whole.
  *
- * A flag wins over MUSTER_SECTION_KEY in the environment, that over conf.d/NAME.conf beside the file
- * (in the order of their names, the last wins), that over the file, that over what is built in. A
- * repeatable setting is replaced as a whole by the stronger place. Errors name the place (file and
- * line, variable, flag), the setting, the value, and what is allowed. */
+ * A flag wins over MUSTER_SECTION_KEY in the environment, that over conf.d/NAME.conf beside the
+ * file (in the order of their names, the last wins), that over the file, that over what is built
+ * in. A repeatable setting is replaced as a whole by the stronger place. Errors name the place
+ * (file and line, variable, flag), the setting, the value, and what is allowed. */
 #ifndef MU_DAEMON_CONFIG_H
 #define MU_DAEMON_CONFIG_H
 
@@ -24,6 +24,7 @@ struct mu_config {
     struct mu_policies policies;
     struct mu_config_list listen, http;
     bool insecure;
+    bool own_store; /* no store was given: the path is ours, and so is its folder */
     char store[1024], secret_file[1024], token_file[1024], http_hosts[1024];
     int64_t max_agents, join_rate, max_streams, max_per_peer, max_http, receive_buffer, event_max;
     mu_dur silent_for, checkpoint_interval, forget_after, event_retention;

@@ -1,0 +1,126 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/owner.h"
+#include "daemon/rooms.h"
+
+/* Says who has the port that could not be had, and which flag gives another. */
+static int not_listening(const char *flag, const struct mu_addr *addr, int rv, struct mu_err *err)
+{
+    char name[64];
+    pid_t pid = rv == MU_ELOCKED && addr->port > 0 ? mu_port_owner(addr->port, name) : 0;
+    struct mu_err why = *err;
+
+    if (pid)
+        return mu_err_set(err, rv,
+                          "%s: port %d is taken by process %ld (%s); choose another with %s",
+                          why.text, addr->port, (long)pid, name, flag);
+    if (rv == MU_ELOCKED)
+        return mu_err_set(err, rv, "%s; choose another address with %s", why.text, flag);
+    return mu_err_wrap(err, rv, "%s", flag);
+}
+
+static int listen_agents(struct mu_rooms *rooms, const char *text, struct mu_err *err)
+{
+    struct mu_addr addr;
+    int port = 0, rv = mu_addr_parse(&addr, text, err);
+
+    if (rv)
+        return rv;
+    rv = mu_transport_listen(rooms->transport, &addr, &port, err);
+    if (rv)
+        return not_listening("--listen", &addr, rv, err);
+    if (!rooms->agents_port)
+        rooms->agents_port = port;
+    return 0;
+}
+
+static int listen_http(struct mu_rooms *rooms, const char *text, struct mu_err *err)
+{
+    struct mu_addr addr;
+    int rv = mu_addr_parse(&addr, text, err);
+
+    if (!rv && (rv = mu_http_listen(rooms->http, &addr, err)))
+        rv = not_listening("--http", &addr, rv, err);
+    return rv;
+}
+
+/* The port of an activated socket; 0 for a Unix one. */
+static int port_of(int fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    char text[256];
+    const char *colon;
+    int port = 0;
+
+    if (getsockname(fd, (struct sockaddr *)&sa, &len) || sa.ss_family == AF_UNIX)
+        return 0;
+    colon = strrchr(mu_addr_text_of((struct sockaddr *)&sa, len, text, sizeof(text)), ':');
+    if (colon)
+        sscanf(colon + 1, "%d", &port);
+    return port;
+}
+
+/* Activated sockets take the place of the configured addresses of their kind. */
+static int adopt(struct mu_rooms *rooms, struct mu_err *err)
+{
+    const struct mu_activated *activated = &rooms->activated;
+    int rv = 0;
+
+    for (size_t i = 0; i < activated->nagents && !rv; i++) {
+        int port = port_of(activated->agents[i]);
+
+        rv = mu_transport_adopt(rooms->transport, activated->agents[i], err);
+        if (!rooms->agents_port)
+            rooms->agents_port = port;
+    }
+    for (size_t i = 0; i < activated->nhttp && !rv; i++)
+        rv = mu_http_adopt(rooms->http, activated->http[i], err);
+    return rv ? mu_err_wrap(err, rv, "socket from the service manager") : 0;
+}
+
+int mu_rooms_listen(struct mu_rooms *rooms, struct mu_err *err)
+{
+    const struct mu_config *config = rooms->config;
+    int rv = adopt(rooms, err);
+
+    if (!rooms->activated.nagents)
+        for (size_t i = 0; i < config->listen.n && !rv; i++)
+            rv = listen_agents(rooms, config->listen.at[i], err);
+    if (!rooms->activated.nhttp)
+        for (size_t i = 0; i < config->http.n && !rv; i++)
+            rv = listen_http(rooms, config->http.at[i], err);
+    if (!rv && mu_http_port(rooms->http) > 0)
+        rooms->http_port = mu_http_port(rooms->http);
+    return rv;
+}
+
+/* Whoever waits for the file must never read half of it. */
+int mu_rooms_ports_file(const struct mu_rooms *rooms, const char *path, struct mu_err *err)
+{
+    char temp[1100];
+    FILE *file;
+    int failed;
+
+    snprintf(temp, sizeof(temp), "%s.%ld", path, (long)getpid());
+    file = fopen(temp, "we");
+    if (!file)
+        return mu_err_set(err, MU_EIO, "--ports-file %s: %s", path, strerror(errno));
+    if (rooms->agents_port)
+        fprintf(file, "agents=%d\n", rooms->agents_port);
+    if (rooms->http_port)
+        fprintf(file, "http=%d\n", rooms->http_port);
+    failed = ferror(file);
+    failed |= fclose(file);
+    if (!failed && !rename(temp, path))
+        return 0;
+    mu_err_set(err, MU_EIO, "--ports-file %s: %s", path, strerror(errno));
+    unlink(temp);
+    return MU_EIO;
+}
