@@ -13,8 +13,7 @@ struct mu_mail {
 
 struct mu_mailbox;
 
-/* Runs on the loop's thread; @mail is the receiver's again. It may post, and may close the box:
- * what is still in it then is delivered before. */
+/* Runs on the loop's thread; @mail is the receiver's again. It may post and close. */
 typedef void (*mu_mail_fn)(void *ctx, struct mu_mail *mail);
 
 /* Returns 0, MU_ENOMEM, or MU_EIO when the loop has no descriptor for it. An open box keeps
@@ -24,7 +23,8 @@ int mu_mailbox_open(struct mu_mailbox **out, struct uv_loop_s *loop, mu_mail_fn 
 /* Any thread. Not after mu_mailbox_close(). */
 void mu_mailbox_post(struct mu_mailbox *box, struct mu_mail *mail);
 
-/* On the loop's thread. @closed (may be NULL) runs from the loop; the box's memory is gone by then. */
+/* On the loop's thread; what is still in the box is not delivered. @closed (may be NULL) runs from
+ * the loop; the box's memory is gone by then. */
 void mu_mailbox_close(struct mu_mailbox *box, void (*closed)(void *ctx), void *ctx);
 
 #endif

@@ -7,9 +7,9 @@
 #include "loop/mailbox.h"
 
 struct mu_job {
-    struct mu_mail mail;                /* the worker's, until done() */
-    void (*run)(struct mu_job *job);    /* on the worker's thread; may block */
-    void (*done)(struct mu_job *job);   /* on the loop's thread; the job is the giver's again */
+    struct mu_mail mail;              /* the worker's, until done() */
+    void (*run)(struct mu_job *job);  /* on the worker's thread; may block */
+    void (*done)(struct mu_job *job); /* on the loop's thread; the job is the giver's again */
 };
 
 struct mu_worker;
@@ -25,10 +25,10 @@ void mu_worker_give(struct mu_worker *worker, struct mu_job *job);
  * from the loop. */
 void mu_worker_close(struct mu_worker *worker, void (*closed)(void *ctx), void *ctx);
 
-/* Gives up a worker whose job does not come back: the thread is let go. Neither that job nor those
- * behind it are handed back; should it ever return, @orphaned runs on that thread, last (never, if
- * the job has been handed over already). @closed runs from the loop. */
-void mu_worker_abandon(struct mu_worker *worker, void (*orphaned)(void *ctx),
-                       void (*closed)(void *ctx), void *ctx);
+/* Gives up a worker whose job does not come back: the thread is let go, and done() runs no more for
+ * what it has. Should the job ever return, @orphaned runs on that thread, last, and may be before
+ * @closed, which runs from the loop. */
+void mu_worker_abandon(struct mu_worker *worker, void (*orphaned)(void *ctx), void *orphaned_ctx,
+                       void (*closed)(void *ctx), void *closed_ctx);
 
 #endif

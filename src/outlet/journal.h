@@ -13,15 +13,16 @@
 #include "fleet/roster.h"
 #include "store/store.h"
 
-#define MU_JOURNAL_EVENTS_MAX    1000000 /* waiting; beyond it events are dropped and counted */
-#define MU_JOURNAL_PROPOSALS_MAX 10000   /* waiting; beyond it MU_EAGAIN */
-#define MU_JOURNAL_BATCH_EVENTS  10000   /* in one transaction */
-#define MU_JOURNAL_BATCH_ROWS    20000   /* in one transaction */
-#define MU_JOURNAL_PAYLOADS_MAX  ((size_t)64 << 20) /* bytes waiting; beyond it MU_EFULL */
-#define MU_JOURNAL_BATCH_PAYLOADS ((size_t)4 << 20) /* bytes in one transaction */
-#define MU_JOURNAL_SLICE         20000   /* slots looked at for one piece of a checkpoint */
-#define MU_JOURNAL_GRANT         2000000 /* event numbers kept ahead of use */
-#define MU_JOURNAL_AWAY          (2 * MU_SEC) /* a store away for longer: proposals get MU_EAGAIN */
+#define MU_JOURNAL_EVENTS_MAX     1000000 /* waiting; beyond it events are dropped and counted */
+#define MU_JOURNAL_PROPOSALS_MAX  10000   /* waiting; beyond it MU_EAGAIN */
+#define MU_JOURNAL_BATCH_EVENTS   10000   /* in one transaction */
+#define MU_JOURNAL_BATCH_ROWS     20000   /* in one transaction */
+#define MU_JOURNAL_PAYLOADS_MAX   ((size_t)64 << 20) /* bytes waiting; beyond it MU_EFULL */
+#define MU_JOURNAL_BATCH_PAYLOADS ((size_t)4 << 20)  /* bytes in one transaction */
+#define MU_JOURNAL_SLICE          20000 /* slots looked at for one piece of a checkpoint */
+#define MU_JOURNAL_GRANT                                                                           \
+    MU_STORE_GRANT                   /* event numbers; when half are used the next are asked for */
+#define MU_JOURNAL_AWAY (2 * MU_SEC) /* a store away for longer: proposals get MU_EAGAIN */
 
 struct mu_journal;
 
@@ -29,7 +30,8 @@ struct mu_journal_config {
     struct mu_store *store;
     struct mu_roster *roster;
     struct mu_bus *bus;
-    /* A proposal's outcome: 0, or why it can never be stored. mu_conductor_committed() behind it. */
+    /* A proposal's outcome: 0, or why it can never be stored. mu_conductor_committed() behind it.
+     */
     void (*committed)(void *ctx, uint64_t ticket, int rv);
     void *ctx;
     mu_dur retention; /* of events; 0 = for ever */
@@ -56,15 +58,16 @@ void mu_journal_tick(struct mu_journal *journal, mu_time now, mu_wall wall);
 struct mu_journal_health {
     size_t events, proposals; /* waiting, or in the batch under way */
     size_t payload_bytes;
-    uint64_t lost;            /* events dropped since the start */
-    mu_dur oldest;            /* how long the oldest of them has waited; 0 = none */
+    uint64_t lost; /* events dropped since the start */
+    mu_dur oldest; /* how long the oldest of them has waited; 0 = none */
     mu_dur checkpoint_interval;
-    mu_wall checkpointed_at;  /* when the last whole checkpoint was begun; 0 = none yet */
+    mu_wall checkpointed_at; /* when the last whole checkpoint was begun; 0 = none yet */
 };
 void mu_journal_health(const struct mu_journal *journal, struct mu_journal_health *out);
 
 /* For the shutdown: takes no more proposals, stores what waits and a last checkpoint, all within
- * @patience; then @done runs, from a tick or a commit, with how many events are not stored. Ticks must go on until then. */
+ * @patience; then @done runs, from a tick or a commit, with how many events are not stored. Ticks
+ * must go on until then. */
 void mu_journal_finish(struct mu_journal *journal, mu_dur patience,
                        void (*done)(void *ctx, size_t lost), void *ctx);
 

@@ -37,6 +37,8 @@ struct mu_beat_row {
     uint64_t report_count;
 };
 
+#define MU_STORE_GRANT 2000000 /* event numbers that a life begins with */
+
 /* What a conductor must know to begin its life. open() has raised them durably: no other life sees
  * the same epoch, nor a number below @seq_end again. */
 struct mu_boot {

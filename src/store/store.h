@@ -31,7 +31,8 @@ int mu_store_driver_for(const struct mu_addr *addr, const struct mu_store_driver
 /* Hands over every row; blocks, so only before serving. */
 int mu_store_load(struct mu_store *store, mu_store_row_fn each, void *ctx, struct mu_err *err);
 
-/* Jobs. Each returns 0, and @done runs once; or MU_ENOMEM, and nothing happens. */
+/* Jobs. Each returns 0, and @done runs once; or MU_ENOMEM, or MU_ECLOSED after mu_store_close(), and
+ * nothing happens. */
 int mu_store_commit(struct mu_store *store, const struct mu_batch *batch, mu_store_done_fn done,
                     void *ctx);
 int mu_store_checkpoint(struct mu_store *store, const struct mu_beat_row *beats, size_t n,

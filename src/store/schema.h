@@ -1,0 +1,15 @@
+/* schema.h - the tables as SQL, in numbered steps; docs/store.md tells people what they mean.
+ *
+ * A step is never changed once a release has it: a change is a further step. */
+#ifndef MU_STORE_SCHEMA_H
+#define MU_STORE_SCHEMA_H
+
+#include <stdint.h>
+
+#define MU_SCHEMA_APPLICATION 0x4d555354 /* "MUST": PRAGMA application_id of our SQLite files */
+
+/* Step i brings schema i to i + 1; schema 0 is the empty database. */
+extern const char *const mu_schema_sqlite[];
+extern const uint32_t mu_schema_sqlite_n;
+
+#endif
