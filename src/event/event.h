@@ -18,9 +18,9 @@ void mu_text_unref(struct mu_text *text);
 
 /* The numbers behind a verdict; -1 = does not apply, and is left out of `detail`. */
 struct mu_evidence {
-    int64_t silence_ms;   /* hearing time since the last beat */
+    int64_t silence_ms;   /* the silence that counted: since the last beat, less .stall_ms */
     int64_t threshold_ms; /* the suspect or down time that it passed */
-    int64_t stall_ms;     /* of our own deafness within that silence */
+    int64_t stall_ms;     /* what did not count: our own deafness, and what a stall forgave */
     int64_t count;        /* agents, events or datagrams, for kind conductor */
     uint64_t first, last; /* numbers lost, for `events lost`; 0 = does not apply */
     int32_t exit_status;
@@ -32,7 +32,7 @@ extern const struct mu_evidence mu_no_evidence; /* nothing applies */
 struct mu_event {
     uint64_t seq;         /* 1, 2, ...; gaps are allowed, repeats are not */
     mu_wall at;
-    struct mu_ident *who; /* NULL for kind conductor */
+    struct mu_ident *who; /* NULL where it is about nobody: most of kind conductor */
     struct mu_text *text; /* NULL = none */
     uint8_t kind;         /* enum mu_kind */
     uint8_t reason;       /* enum mu_reason */

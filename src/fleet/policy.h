@@ -9,17 +9,12 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "detect/driver.h" /* struct mu_times */
 
 #define MU_POLICIES_MAX 256
 
-struct mu_times {
-    mu_dur interval; /* between reports; default 10 s; 100 ms to 1 h */
-    mu_dur suspect;  /* silence until `suspect`; default 2.5 x interval, at most 0.8 x down */
-    mu_dur down;     /* silence until `down`; default 60 s; to 30 d */
-};
-
 struct mu_policy {
-    char name[64];   /* "DEFAULT", or NAME of [policy NAME] */
+    char name[64];    /* "DEFAULT", or NAME of [policy NAME] */
     char binary[256]; /* "*" = any */
     char zone[256];
     struct mu_times times; /* 0 = not set: from [DEFAULT], suspect from the others */

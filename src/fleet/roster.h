@@ -5,42 +5,46 @@
 #ifndef MU_FLEET_ROSTER_H
 #define MU_FLEET_ROSTER_H
 
+#include "fleet/history.h"
 #include "fleet/policy.h"
 #include "fleet/row.h"
 
-#define MU_NO_SLOT  UINT32_MAX
-#define MU_GAPS     16
+#define MU_NO_SLOT UINT32_MAX
 
 struct mu_roster;
 
 /* An agent as people see it now: a row, and what is derived. */
 struct mu_view {
-    struct mu_row row;       /* .state is what is judged; see .shown */
+    struct mu_row row; /* .state is what is judged; see .shown */
     uint32_t slot;
-    enum mu_state shown;     /* what we say: forced_down shows MU_DOWN; MU_UNKNOWN as derived */
+    enum mu_state shown; /* what we say: forced_down shows MU_DOWN; MU_UNKNOWN as derived */
     enum mu_reason shown_reason;
-    bool heard;              /* since this conductor started */
-    mu_dur silence;          /* since the last beat, monotonic; MU_NEVER = not heard, see row.last_seen */
-    struct mu_times times;   /* in force */
-    const char *policy;      /* its name */
+    bool heard;     /* since this conductor started */
+    mu_dur silence; /* since the last beat, monotonic; MU_NEVER = not heard, see row.last_seen */
+    struct mu_times times; /* in force */
+    const char *policy;    /* its name */
     uint64_t payload_hash;
-    uint32_t payload_len;    /* 0 = none */
+    uint32_t payload_len; /* 0 = none */
 };
 
-uint32_t mu_roster_count(const struct mu_roster *roster);     /* agents */
-uint32_t mu_roster_slots(const struct mu_roster *roster);     /* slots are 0 .. this - 1 */
+uint32_t mu_roster_count(const struct mu_roster *roster); /* agents */
+uint32_t mu_roster_slots(const struct mu_roster *roster); /* slots are 0 .. this - 1 */
 bool mu_roster_used(const struct mu_roster *roster, uint32_t slot);
 uint32_t mu_roster_generation(const struct mu_roster *roster, uint32_t slot);
 uint32_t mu_roster_find(const struct mu_roster *roster, const char *binary, const char *host);
 uint32_t mu_roster_find_uuid(const struct mu_roster *roster, const uint8_t uuid[16]);
 uint32_t mu_roster_find_row(const struct mu_roster *roster, uint32_t row);
 
-void mu_roster_view(const struct mu_roster *roster, uint32_t slot, mu_time now, struct mu_view *out);
+void mu_roster_view(const struct mu_roster *roster, uint32_t slot, mu_time now,
+                    struct mu_view *out);
 
-/* The durable part alone; for the journal. */
-void mu_roster_row(const struct mu_roster *roster, uint32_t slot, struct mu_row *out);
+/* The durable part alone, as the store shall have it: an operator's write that waits for its commit
+ * is in it already, so that a later snapshot never takes back what was stored before it. False, and
+ * *@out is not to be written, while a delete waits. For the journal. */
+bool mu_roster_row(const struct mu_roster *roster, uint32_t slot, struct mu_row *out);
 /* What a checkpoint writes. */
-void mu_roster_beat(const struct mu_roster *roster, uint32_t slot, mu_wall *last_seen, uint64_t *count);
+void mu_roster_beat(const struct mu_roster *roster, uint32_t slot, mu_wall *last_seen,
+                    uint64_t *count);
 
 /* Slots in order of name (host, then binary, bytewise): writes up to @n of those after the name of
  * @after (NULL = from the beginning) to @out; returns how many. */
@@ -50,6 +54,86 @@ size_t mu_roster_by_name(struct mu_roster *roster, const char *after_binary, con
 /* Counts of what is shown, kept up to date with each change: by state. */
 uint32_t mu_roster_shown(const struct mu_roster *roster, enum mu_state state);
 
-/* The calls that change it are the conductor's: see the second part of this header. */
+/* ---- What changes it: the conductor's calls. ----
+ *
+ * An agent's silence is counted in hearing time (conductor/hearing.h), here @h; @now is monotonic.
+ * A slot that is added hidden is seen by none of the calls above but mu_roster_row() until it is
+ * revealed: its name is taken, but its row is not stored yet. */
+
+struct mu_roster_config {
+    uint8_t key[16];                    /* of the hashes */
+    const struct mu_policies *policies; /* borrowed until mu_roster_policies() gives others */
+};
+
+int mu_roster_new(struct mu_roster **out, const struct mu_roster_config *config);
+void mu_roster_free(struct mu_roster *roster);
+void mu_roster_policies(struct mu_roster *roster, const struct mu_policies *policies);
+const struct mu_policies *mu_roster_get_policies(const struct mu_roster *roster);
+
+/* What wall-clock time a monotonic one is: for mu_row.last_seen. */
+void mu_roster_clock(struct mu_roster *roster, mu_time now, mu_wall wall);
+
+/* Adds @row, of which .interval_ms is the interval wanted; strings are copied, the ident is shared.
+ * Returns 0 and the slot; MU_EEXIST when row, name or UUID is there; MU_ENOMEM. */
+int mu_roster_add(struct mu_roster *roster, const struct mu_row *row, bool hidden, uint32_t *slot);
+void mu_roster_reveal(struct mu_roster *roster, uint32_t slot);
+void mu_roster_remove(struct mu_roster *roster, uint32_t slot);
+bool mu_roster_hidden(const struct mu_roster *roster, uint32_t slot);
+/* As mu_roster_find(), hidden ones too. */
+uint32_t mu_roster_find_any(const struct mu_roster *roster, const char *binary, const char *host);
+
+/* Takes what a join tells from @row: zone, labels, version, start id, incarnation, session, index,
+ * joined_at, and .interval_ms as the interval wanted. Returns 0; MU_ENOMEM, nothing changed. */
+int mu_roster_rejoin(struct mu_roster *roster, uint32_t slot, const struct mu_row *row);
+void mu_roster_bind(struct mu_roster *roster, uint32_t slot, uint64_t session, uint32_t index);
+void mu_roster_payload(struct mu_roster *roster, uint32_t slot, uint64_t hash, uint32_t len);
+
+/* An operator's write that waits for its commit: the fields disabled, forced_down, their reasons
+ * and revision of @wanted, or a delete. One an agent. Returns 0 or MU_ENOMEM. */
+int mu_roster_pend(struct mu_roster *roster, uint32_t slot, const struct mu_row *wanted,
+                   bool deletes);
+bool mu_roster_pending(const struct mu_roster *roster, uint32_t slot);
+/* The write came true, or to nothing. Removing the agent of a delete is the caller's. */
+void mu_roster_settle(struct mu_roster *roster, uint32_t slot, bool apply);
+
+/* A beat. Its state is not touched: see mu_roster_move(). */
+void mu_roster_heard(struct mu_roster *roster, uint32_t slot, mu_time now, mu_time h);
+/* Not a beat, but a sign of life that puts off what silence would lead to. */
+void mu_roster_spare(struct mu_roster *roster, uint32_t slot, mu_time h);
+/* For every agent that was up or suspect: nothing was heard yet, its silence begins at @h. Returns
+ * how many. */
+uint32_t mu_roster_begin(struct mu_roster *roster, mu_time h);
+void mu_roster_move(struct mu_roster *roster, uint32_t slot, enum mu_state state,
+                    enum mu_reason why, mu_wall at);
+
+/* The interval in force for who wants @wanted_ms (0 = the policy's). */
+uint32_t mu_roster_interval_for(const struct mu_roster *roster, uint32_t slot, uint32_t wanted_ms);
+
+/* Takes up the policies' times for @slot; what is due is put off until one interval from @h on.
+ * Returns whether the agent should be told another interval; until he has joined anew for it, his
+ * times are stretched to the one he has. */
+bool mu_roster_retime(struct mu_roster *roster, uint32_t slot, mu_time h);
+
+/* What its silence is judged by. Times are hearing time. */
+struct mu_pulse {
+    enum mu_state state; /* judged; MU_UNKNOWN as derived */
+    mu_time since;       /* its silence counts from here */
+    mu_time suspect_at, down_at;
+    mu_time heard; /* monotonic, of the last beat; MU_NEVER = not since the start */
+    struct mu_times times;
+};
+void mu_roster_pulse(const struct mu_roster *roster, uint32_t slot, struct mu_pulse *out);
+
+/* When silence makes the next difference, by slot, hearing time; MU_NEVER = not. For the sweep. */
+const mu_time *mu_roster_due(const struct mu_roster *roster);
+void mu_roster_put_off(struct mu_roster *roster, uint32_t slot, mu_time due);
+
+/* The same as fields of a view, without the rest of it. */
+enum mu_state mu_roster_state(const struct mu_roster *roster, uint32_t slot);
+bool mu_roster_forced(const struct mu_roster *roster, uint32_t slot);
+mu_dur mu_roster_down_time(const struct mu_roster *roster, uint32_t slot);
+struct mu_ident *mu_roster_ident(const struct mu_roster *roster, uint32_t slot);
+size_t mu_roster_history(const struct mu_roster *roster, uint32_t slot, uint32_t gaps_ms[MU_GAPS]);
+mu_dur mu_roster_shortest(const struct mu_roster *roster); /* interval of all; MU_NEVER = nobody */
 
 #endif

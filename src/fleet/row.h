@@ -26,7 +26,7 @@ void mu_ident_unref(struct mu_ident *ident); /* NULL is allowed */
 
 /* The durable part of an agent: a row of `agents`, and its of `beats`. */
 struct mu_row {
-    uint32_t id; /* primary key: 1, 2, ..., given at the first join, never given again */
+    uint32_t id;            /* primary key: 1, 2, ..., given at the first join, never given again */
     struct mu_ident *ident; /* uuid, binary, host; set on every row that goes to the store */
     const char *zone;       /* "" = none */
     const char *labels;     /* a JSON object of strings, keys sorted: {"rack":"r1"} */
