@@ -2,7 +2,9 @@
 #include "cli/commands.h"
 
 const struct mu_command *const mu_commands[] = {
-    &mu_cmd_completion,
-    &mu_cmd_version,
-    NULL,
+    &mu_cmd_list,       &mu_cmd_show,   &mu_cmd_explain,
+    &mu_cmd_events,     &mu_cmd_watch,  &mu_cmd_wait,
+    &mu_cmd_is_up,      &mu_cmd_enable, &mu_cmd_disable,
+    &mu_cmd_force_down, &mu_cmd_delete, &mu_cmd_completion,
+    &mu_cmd_version,    NULL,
 };

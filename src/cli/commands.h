@@ -5,6 +5,17 @@
 #include "cli/cli.h"
 
 extern const struct mu_command mu_cmd_completion;
+extern const struct mu_command mu_cmd_delete;
+extern const struct mu_command mu_cmd_disable;
+extern const struct mu_command mu_cmd_enable;
+extern const struct mu_command mu_cmd_events;
+extern const struct mu_command mu_cmd_explain;
+extern const struct mu_command mu_cmd_force_down;
+extern const struct mu_command mu_cmd_is_up;
+extern const struct mu_command mu_cmd_list;
+extern const struct mu_command mu_cmd_show;
 extern const struct mu_command mu_cmd_version;
+extern const struct mu_command mu_cmd_wait;
+extern const struct mu_command mu_cmd_watch;
 
 #endif

@@ -4,6 +4,18 @@
 
 #include "cli/cli.h"
 
+/* What a conductor says may be anything, and one line is one line. */
+static void disarm(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        if (*p < 0x20 || *p == 0x7f || c1)
+            *p = '?';
+        if (c1)
+            *++p = '?';
+    }
+}
+
 int mu_cli_fail(const struct mu_args *args, int code, const char *fmt, ...)
 {
     char text[MU_ERR_TEXT_MAX];
@@ -13,6 +25,7 @@ int mu_cli_fail(const struct mu_args *args, int code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    disarm(text);
     fflush(stdout); /* what was said before comes before, where both go to one place */
     fprintf(stderr, "muster%s%s: %s\n", command ? " " : "", command ? command->name : "", text);
     return code;

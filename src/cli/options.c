@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -291,8 +292,9 @@ int mu_args_int(const struct mu_args *args, const char *name, long min, long max
 
     if (!text)
         return MU_EXIT_OK;
+    errno = 0;
     long value = strtol(text, &end, 10);
-    if (end == text || *end || value < min || value > max) /* strtol() gives LONG_MAX for more */
+    if (end == text || *end || errno || value < min || value > max)
         return mu_cli_fail(args, MU_EXIT_USAGE, "--%s \"%s\" is no whole number from %ld to %ld",
                            name, text, min, max);
     *out = value;
