@@ -261,7 +261,10 @@ char *mu_addr_text_of(const struct sockaddr *sa, socklen_t len, char *out, size_
         size_t n = len - (socklen_t)offsetof(struct sockaddr_un, sun_path);
         bool unnamed = len <= (socklen_t)offsetof(struct sockaddr_un, sun_path);
         bool abstract = !unnamed && un->sun_path[0] == '\0';
-        snprintf(out, size, "%s%.*s", unnamed ? "unix" : abstract ? "@" : "",
+        snprintf(out, size, "%s%.*s",
+                 unnamed    ? "unix"
+                 : abstract ? "@"
+                            : "",
                  unnamed ? 0 : (int)n - abstract, un->sun_path + abstract);
     } else {
         snprintf(out, size, "?");

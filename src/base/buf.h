@@ -14,8 +14,8 @@
 struct mu_buf {
     uint8_t *data;
     size_t len, cap;
-    size_t max;  /* bytes it may hold; 0 = no limit */
-    int failed;  /* 0, MU_ENOMEM or MU_EFULL */
+    size_t max; /* bytes it may hold; 0 = no limit */
+    int failed; /* 0, MU_ENOMEM or MU_EFULL */
 };
 
 void mu_buf_init(struct mu_buf *buf, size_t max);

@@ -99,8 +99,8 @@ static bool read_date(const char **p, struct tm *tm)
 
 static bool read_time(const char **p, struct tm *tm, int *ms)
 {
-    if (!read_digits(p, 2, &tm->tm_hour) || !read_char(p, ":") ||
-        !read_digits(p, 2, &tm->tm_min) || !read_char(p, ":") || !read_digits(p, 2, &tm->tm_sec))
+    if (!read_digits(p, 2, &tm->tm_hour) || !read_char(p, ":") || !read_digits(p, 2, &tm->tm_min) ||
+        !read_char(p, ":") || !read_digits(p, 2, &tm->tm_sec))
         return false;
     if (tm->tm_hour > 23 || tm->tm_min > 59 || tm->tm_sec > 60) /* 60: a leap second */
         return false;

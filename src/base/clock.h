@@ -13,9 +13,9 @@ typedef int64_t mu_time; /* ns on CLOCK_MONOTONIC, or on CLOCK_BOOTTIME where a 
 typedef int64_t mu_dur;  /* ns */
 typedef int64_t mu_wall; /* ms since 1970-01-01T00:00:00Z; 0 = never */
 
-#define MU_US   ((mu_dur)1000)
-#define MU_MS   ((mu_dur)1000000)
-#define MU_SEC  ((mu_dur)1000000000)
+#define MU_US    ((mu_dur)1000)
+#define MU_MS    ((mu_dur)1000000)
+#define MU_SEC   ((mu_dur)1000000000)
 #define MU_NEVER INT64_MAX
 
 mu_time mu_clock_now(void);  /* CLOCK_MONOTONIC */

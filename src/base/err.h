@@ -17,7 +17,7 @@ struct mu_err {
     char text[MU_ERR_TEXT_MAX]; /* one line, no full stop; cut at a character's end when too long */
 };
 
-/* Stores @code and the formatted text. Returns @code, so that a caller can `return mu_err_set()`. */
+/* Stores @code and the formatted text. Returns @code, so that a caller may return the call. */
 int mu_err_set(struct mu_err *err, int code, const char *fmt, ...) MU_PRINTF(3, 4);
 
 /* Puts the formatted text and ": " before what @err says (or before the text of @code, when @err

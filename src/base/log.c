@@ -28,9 +28,9 @@ static const struct {
 };
 
 static atomic_int max_level = MU_LOG_INFO;
-static atomic_int format = MU_LOG_TEXT;
-static atomic_int journal_fd = -1;   /* made at the first setup that wants it, never closed */
-static atomic_bool behind_journal;   /* our stderr is one of journald's streams */
+static atomic_int chosen = MU_LOG_TEXT;
+static atomic_int journal_fd = -1; /* made at the first setup that wants it, never closed */
+static atomic_bool behind_journal; /* our stderr is one of journald's streams */
 
 /* A line while it is made, on the stack: a log must work without memory. What does not fit is
  * left out by whole values, so that JSON stays JSON. */
@@ -268,7 +268,7 @@ static bool write_journal(enum mu_log_level level, const char *room, const char 
 static void emit(enum mu_log_level level, const char *room, const char *what,
                  const struct mu_kv *kvs, size_t n)
 {
-    int how = atomic_load(&format);
+    int how = atomic_load(&chosen);
 
     if (how == MU_LOG_JSON)
         write_json(level, room, what, kvs, n);
@@ -392,14 +392,14 @@ static bool reach_journal(void)
     return atomic_load(&journal_fd) >= 0;
 }
 
-void mu_log_setup(enum mu_log_level level, enum mu_log_format wanted)
+void mu_log_setup(enum mu_log_level level, enum mu_log_format format)
 {
     atomic_store(&behind_journal, stderr_is_journal());
-    if (wanted == MU_LOG_AUTO)
-        wanted = atomic_load(&behind_journal) ? MU_LOG_JOURNALD : MU_LOG_TEXT;
-    if (wanted == MU_LOG_JOURNALD && !reach_journal())
-        wanted = MU_LOG_TEXT;
-    atomic_store(&format, (int)wanted);
+    if (format == MU_LOG_AUTO)
+        format = atomic_load(&behind_journal) ? MU_LOG_JOURNALD : MU_LOG_TEXT;
+    if (format == MU_LOG_JOURNALD && !reach_journal())
+        format = MU_LOG_TEXT;
+    atomic_store(&chosen, (int)format);
     atomic_store(&max_level, (int)level);
 }
 

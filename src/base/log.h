@@ -17,7 +17,7 @@ struct mu_kv {
     const char *key;
     enum { MU_KV_TEXT, MU_KV_INT, MU_KV_UINT } type;
     union {
-        const char *text; /* borrowed for the call; quoted and escaped as the format asks; NULL is "" */
+        const char *text; /* borrowed for the call; escaped as the format asks; NULL is "" */
         int64_t i;
         uint64_t u;
     } v;

@@ -7,10 +7,11 @@
 
 #include <stddef.h>
 
-void *mu_alloc(size_t size);             /* zeroed */
-void *mu_calloc(size_t n, size_t size);  /* zeroed; n * size checked */
-void *mu_realloc(void *ptr, size_t n, size_t size); /* as realloc(ptr, n * size), checked; the new part is not zeroed */
-void mu_free(void *ptr);                 /* NULL is allowed */
+void *mu_alloc(size_t size);            /* zeroed */
+void *mu_calloc(size_t n, size_t size); /* zeroed; n * size checked */
+/* As realloc(ptr, n * size), checked; what is new is not zeroed. */
+void *mu_realloc(void *ptr, size_t n, size_t size);
+void mu_free(void *ptr); /* NULL is allowed */
 char *mu_strdup(const char *text);
 char *mu_strndup(const char *text, size_t n);
 
@@ -20,6 +21,6 @@ void mu_mem_fault_at(unsigned long nth);
 int mu_mem_fault_fired(void);
 
 #define MU_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define MU_ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
+#define MU_ARRAY_LEN(array)                (sizeof(array) / sizeof((array)[0]))
 
 #endif

@@ -21,6 +21,16 @@ static const struct range {
     {0xE0000, 0xE007F}, /* tags: zero width */
 };
 
+/* The length of a character that begins with @byte; 0 when none does. */
+static int length_from(uint8_t byte)
+{
+    if (byte < 0x80)
+        return 1;
+    if (byte < 0xC0 || byte >= 0xF8)
+        return 0;
+    return byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
+
 int mu_utf8_next(const char *text, size_t n, uint32_t *out)
 {
     const uint8_t *p = (const uint8_t *)text;
@@ -30,7 +40,7 @@ int mu_utf8_next(const char *text, size_t n, uint32_t *out)
 
     if (n == 0)
         return 0;
-    len = p[0] < 0x80 ? 1 : p[0] < 0xC0 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF8 ? 4 : 0;
+    len = length_from(p[0]);
     if (len == 0 || (size_t)len > n)
         return 0;
     cp = len == 1 ? p[0] : p[0] & (0x7FU >> len);

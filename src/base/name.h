@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-#define MU_NAME_PART_MAX 255                       /* bytes of a binary, of a host */
+#define MU_NAME_PART_MAX 255                        /* bytes of a binary, of a host */
 #define MU_NAME_TEXT     (2 * MU_NAME_PART_MAX + 2) /* BINARY@HOST and its NUL */
 
 /* A binary or a host, @n bytes: 1-255 bytes of valid UTF-8; no '/', no control, bidi or zero-width

@@ -4,12 +4,12 @@
 
 #include <stddef.h>
 
-/* Letters to add, drop, change or swap with their neighbour to make @b from @a (Damerau 1964). Words
- * of more than 63 bytes are SIZE_MAX apart. */
+/* Letters to add, drop, change or swap with their neighbour to make @b from @a (Damerau 1964).
+ * Words of more than 63 bytes are SIZE_MAX apart. */
 size_t mu_near_distance(const char *a, const char *b);
 
-/* Takes the nearest of the words it is shown one by one, if near enough to be worth naming: at most a
- * third of its letters differ, and at least one may. .best is NULL until there is one. */
+/* Takes the nearest of the words it is shown one by one, if near enough to be worth naming: at most
+ * a third of its letters differ, and at least one may. .best is NULL until there is one. */
 struct mu_near {
     const char *word;
     const char *best;
@@ -17,6 +17,7 @@ struct mu_near {
 };
 
 void mu_near_init(struct mu_near *near, const char *word);
-void mu_near_try(struct mu_near *near, const char *candidate); /* borrowed as long as .best is used */
+/* @candidate is borrowed as long as .best is used. */
+void mu_near_try(struct mu_near *near, const char *candidate);
 
 #endif

@@ -1,4 +1,5 @@
-/* rng.h - a seeded generator (xoshiro256**, Blackman and Vigna 2018), so that a run can be repeated.
+/* rng.h - a seeded generator (xoshiro256**, Blackman and Vigna 2018), so that a run can be
+ * repeated.
  *
  * Not for secrets: those come from mu_rng_secret(). */
 #ifndef MU_BASE_RNG_H
@@ -18,7 +19,7 @@ uint64_t mu_rng_next(struct mu_rng *rng);
 uint64_t mu_rng_below(struct mu_rng *rng, uint64_t n); /* 0 .. n-1, unbiased; 0 for n = 0 */
 double mu_rng_unit(struct mu_rng *rng);                /* [0, 1) */
 mu_dur mu_rng_jitter(struct mu_rng *rng, mu_dur dur, double part); /* dur * (1 -+ part), uniform */
-void mu_rng_uuid(struct mu_rng *rng, uint8_t uuid[16]); /* version 4 */
+void mu_rng_uuid(struct mu_rng *rng, uint8_t uuid[16]);            /* version 4 */
 
 /* Bytes from the kernel's generator. Returns 0 or MU_EIO. */
 int mu_rng_secret(void *out, size_t n);

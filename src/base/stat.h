@@ -1,8 +1,9 @@
 /* stat.h - counters, gauges and histograms, and their text for Prometheus.
  *
- * Every metric is a row of stat_table.h: name, kind, unit and a sentence; /metrics, the docs and the
- * man page come from it. The loop's thread alone writes and reads them; other threads hand their
- * numbers over with their answers. Families with labels are made at scrape time by outlet/metrics. */
+ * Every metric is a row of stat_table.h: name, kind, unit and a sentence; /metrics, the docs and
+ * the man page come from it. The loop's thread alone writes and reads them; other threads hand
+ * their numbers over with their answers. Families with labels are made at scrape time by
+ * outlet/metrics. */
 #ifndef MU_BASE_STAT_H
 #define MU_BASE_STAT_H
 

@@ -3,7 +3,6 @@
 #include <stdint.h>
 #include <string.h>
 
-
 static const char *const states[] = {
     [MU_UP] = "up",     [MU_SUSPECT] = "suspect", [MU_DOWN] = "down",
     [MU_LEFT] = "left", [MU_UNKNOWN] = "unknown",
@@ -29,17 +28,30 @@ static const char *const reasons[] = {
  * start this conductor heard nothing, so it has no silence to count. What has left is not judged
  * any more. From up straight to down by silence when both times have passed between two sweeps. */
 static const uint32_t moves[MU_STATES][MU_STATES] = {
-    [MU_UP] = {[MU_SUSPECT] = BIT(MU_WHY_SILENCE) | BIT(MU_WHY_STREAM_CLOSED),
-               [MU_DOWN] = BIT(MU_WHY_SILENCE) | DEAD,
-               [MU_LEFT] = BIT(MU_WHY_LEFT)},
-    [MU_SUSPECT] = {[MU_UP] = ALIVE,
-                    [MU_DOWN] = BIT(MU_WHY_SILENCE) | DEAD,
-                    [MU_LEFT] = BIT(MU_WHY_LEFT)},
-    [MU_DOWN] = {[MU_UP] = ALIVE, [MU_LEFT] = BIT(MU_WHY_LEFT)},
+    [MU_UP] =
+        {
+            [MU_SUSPECT] = BIT(MU_WHY_SILENCE) | BIT(MU_WHY_STREAM_CLOSED),
+            [MU_DOWN] = BIT(MU_WHY_SILENCE) | DEAD,
+            [MU_LEFT] = BIT(MU_WHY_LEFT),
+        },
+    [MU_SUSPECT] =
+        {
+            [MU_UP] = ALIVE,
+            [MU_DOWN] = BIT(MU_WHY_SILENCE) | DEAD,
+            [MU_LEFT] = BIT(MU_WHY_LEFT),
+        },
+    [MU_DOWN] =
+        {
+            [MU_UP] = ALIVE,
+            [MU_LEFT] = BIT(MU_WHY_LEFT),
+        },
     [MU_LEFT] = {[MU_UP] = ALIVE},
-    [MU_UNKNOWN] = {[MU_UP] = ALIVE,
-                    [MU_DOWN] = BIT(MU_WHY_NOT_HEARD) | DEAD,
-                    [MU_LEFT] = BIT(MU_WHY_LEFT)},
+    [MU_UNKNOWN] =
+        {
+            [MU_UP] = ALIVE,
+            [MU_DOWN] = BIT(MU_WHY_NOT_HEARD) | DEAD,
+            [MU_LEFT] = BIT(MU_WHY_LEFT),
+        },
 };
 
 static const char *word(const char *const *words, size_t n, size_t i)

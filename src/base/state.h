@@ -9,8 +9,15 @@
 enum mu_state { MU_UP, MU_SUSPECT, MU_DOWN, MU_LEFT, MU_UNKNOWN, MU_STATES };
 
 /* Kinds of events. */
-enum mu_kind { MU_KIND_STATE, MU_KIND_STATUS, MU_KIND_FORCED, MU_KIND_JOINED, MU_KIND_DELETED,
-               MU_KIND_CONDUCTOR, MU_KINDS };
+enum mu_kind {
+    MU_KIND_STATE,
+    MU_KIND_STATUS,
+    MU_KIND_FORCED,
+    MU_KIND_JOINED,
+    MU_KIND_DELETED,
+    MU_KIND_CONDUCTOR,
+    MU_KINDS
+};
 
 /* Why something is as it is. The text is what `state_reason` and an event's `reason` print. */
 #define MU_REASONS(X)                                                                              \
@@ -24,10 +31,10 @@ enum mu_kind { MU_KIND_STATE, MU_KIND_STATUS, MU_KIND_FORCED, MU_KIND_JOINED, MU
     X(MU_WHY_ENDED, "ended, status unknown") /* a watched process is gone */                       \
     X(MU_WHY_LEFT, "left")                   /* told to stop */                                    \
     X(MU_WHY_NOT_HEARD, "not heard since the conductor started")                                   \
-    X(MU_WHY_OPERATOR, "operator")           /* enable, disable, force-down, delete */             \
-    X(MU_WHY_FORGOTTEN, "forgotten")         /* forget_after has passed */                         \
-    X(MU_WHY_TAKEN_OVER, "name taken over")  /* another start id has the name */                   \
-    X(MU_WHY_CONTESTED, "name contested")    /* two living processes of one name */                \
+    X(MU_WHY_OPERATOR, "operator")          /* enable, disable, force-down, delete */              \
+    X(MU_WHY_FORGOTTEN, "forgotten")        /* forget_after has passed */                          \
+    X(MU_WHY_TAKEN_OVER, "name taken over") /* another start id has the name */                    \
+    X(MU_WHY_CONTESTED, "name contested")   /* two living processes of one name */                 \
     X(MU_WHY_STARTED, "conductor started")                                                         \
     X(MU_WHY_STOPPED, "conductor stopped")                                                         \
     X(MU_WHY_STALLED, "conductor stalled")                                                         \
@@ -43,8 +50,8 @@ enum mu_reason {
         MU_REASONS_N
 };
 
-const char *mu_state_text(enum mu_state state);   /* "up", ... */
-const char *mu_kind_text(enum mu_kind kind);      /* "state", ... */
+const char *mu_state_text(enum mu_state state); /* "up", ... */
+const char *mu_kind_text(enum mu_kind kind);    /* "state", ... */
 const char *mu_reason_text(enum mu_reason reason);
 int mu_state_parse(const char *text);  /* enum mu_state, or -1 */
 int mu_kind_parse(const char *text);   /* enum mu_kind, or -1 */

@@ -150,8 +150,8 @@ static void addr_becomes_a_sockaddr_and_back(void **state)
 
 static void addr_sockaddr_resolves_no_names(void **state)
 {
-    static const char *const cases[] = {"localhost:80", "http://127.0.0.1/", "memory:",
-                                        "[fe80::1%eth0]:80"};
+    static const char *const cases[] = {"localhost:80", "http://127.0.0.1/",
+                                        "memory:", "[fe80::1%eth0]:80"};
 
     for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
         struct sockaddr_storage sa;
@@ -192,8 +192,8 @@ static void addr_text_of_odd_sockets(void **state)
     assert_string_equal(mu_addr_text_of((struct sockaddr *)&un, head, text, sizeof(text)), "unix");
     assert_string_equal(mu_addr_text_of((struct sockaddr *)&un, head + 4, text, sizeof(text)),
                         "@abc");
-    assert_string_equal(
-        mu_addr_text_of((struct sockaddr *)&none, sizeof(none), text, sizeof(text)), "?");
+    assert_string_equal(mu_addr_text_of((struct sockaddr *)&none, sizeof(none), text, sizeof(text)),
+                        "?");
 }
 
 static void addr_knows_what_is_loopback(void **state)
@@ -202,12 +202,22 @@ static void addr_knows_what_is_loopback(void **state)
         const char *text;
         bool loopback;
     } cases[] = {
-        {"127.0.0.1:1", true},     {"127.255.0.9:1", true}, {"[::1]:1", true},
-        {"localhost:1", true},     {"LOCALHOST:1", true},   {"/run/x", true},
-        {"http://localhost", true}, {"[::ffff:127.0.0.1]:1", true},
-        {"0.0.0.0:1", false},      {"[::]:1", false},       {"126.0.0.1:1", false},
-        {"10.127.0.1:1", false},   {"localhost.evil.example:1", false},
-        {"127.0.0.1.evil:1", false}, {"[::ffff:10.0.0.1]:1", false}, {"memory:", false},
+        {"127.0.0.1:1", true},
+        {"127.255.0.9:1", true},
+        {"[::1]:1", true},
+        {"localhost:1", true},
+        {"LOCALHOST:1", true},
+        {"/run/x", true},
+        {"http://localhost", true},
+        {"[::ffff:127.0.0.1]:1", true},
+        {"0.0.0.0:1", false},
+        {"[::]:1", false},
+        {"126.0.0.1:1", false},
+        {"10.127.0.1:1", false},
+        {"localhost.evil.example:1", false},
+        {"127.0.0.1.evil:1", false},
+        {"[::ffff:10.0.0.1]:1", false},
+        {"memory:", false},
     };
 
     for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {

@@ -90,8 +90,7 @@ static void buf_refuses_sizes_that_overflow(void **state)
 
 static void buf_remembers_that_memory_was_out(void **state)
 {
-    FOR_EACH_FAULT(n)
-    {
+    FOR_EACH_FAULT (n) {
         struct mu_buf buf;
         mu_buf_init(&buf, 0);
         for (int i = 0; i < 1000; i++)

@@ -27,7 +27,7 @@ mu_time __wrap_mu_clock_now(void)
 
 struct fixture {
     FILE *file;
-    int saved;       /* the true standard error */
+    int saved; /* the true standard error */
     char text[1 << 20];
 };
 
@@ -268,7 +268,7 @@ static const char *field(const char *gram, size_t n, const char *name, size_t *l
 
 static void field_is(const char *gram, size_t n, const char *name, const char *want)
 {
-    size_t len;
+    size_t len = 0;
     const char *value = field(gram, n, name, &len);
 
     assert_non_null(value);

@@ -150,8 +150,7 @@ static void map_reserve_makes_the_next_put_safe(void **state)
 
 static void map_without_memory_keeps_what_it_has(void **state)
 {
-    FOR_EACH_FAULT(n)
-    {
+    FOR_EACH_FAULT (n) {
         struct world w;
         init(&w, 63);
         for (uint32_t i = 0; i < SLOTS; i++) {

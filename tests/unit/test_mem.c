@@ -86,8 +86,7 @@ static void for_each_fault_ends_with_a_round_without_fault(void **state)
 {
     unsigned rounds = 0, whole = 0;
 
-    FOR_EACH_FAULT(n)
-    {
+    FOR_EACH_FAULT (n) {
         void *a = mu_alloc(1), *b = a ? mu_alloc(1) : NULL;
         rounds++;
         whole += a && b;

@@ -14,9 +14,19 @@ static int check(const char *part, int is_binary, struct mu_err *err)
 static void name_allows_what_people_use(void **state)
 {
     static const char *const parts[] = {
-        "nova-compute", "Open vSwitch agent", "cmp-017.example.org", "DHCP agent", "a",
-        "\xC3\xB6st", "\xE6\x9C\xBA\xE5\x99\xA8", "\xF0\x9F\x90\x8B", "a:b=c,d;e%2F\"'\\",
-        "10.0.0.1", "::1", " lead", "\xC2\xA0",
+        "nova-compute",
+        "Open vSwitch agent",
+        "cmp-017.example.org",
+        "DHCP agent",
+        "a",
+        "\xC3\xB6st",
+        "\xE6\x9C\xBA\xE5\x99\xA8",
+        "\xF0\x9F\x90\x8B",
+        "a:b=c,d;e%2F\"'\\",
+        "10.0.0.1",
+        "::1",
+        " lead",
+        "\xC2\xA0",
     };
 
     for (size_t i = 0; i < MU_ARRAY_LEN(parts); i++) {
@@ -29,34 +39,39 @@ static void name_allows_what_people_use(void **state)
 static const struct {
     const char *bytes, *told;
 } forbidden[] = {
-    {"\x01", "U+0001"},         {"\t", "U+0009"},           {"\n", "U+000A"},
-    {"\r", "U+000D"},           {"\x1B", "U+001B"},         {"\x1F", "U+001F"},
-    {"\x7F", "U+007F"},         {"\xC2\x80", "U+0080"},     {"\xC2\x9B", "U+009B"},
-    {"\xC2\x9F", "U+009F"},     {"\xD8\x9C", "U+061C"},     {"\xE1\xA0\x8E", "U+180E"},
-    {"\xE2\x80\x8B", "U+200B"}, {"\xE2\x80\x8C", "U+200C"}, {"\xE2\x80\x8D", "U+200D"},
-    {"\xE2\x80\x8E", "U+200E"}, {"\xE2\x80\x8F", "U+200F"}, {"\xE2\x80\xA8", "U+2028"},
-    {"\xE2\x80\xA9", "U+2029"}, {"\xE2\x80\xAA", "U+202A"}, {"\xE2\x80\xAB", "U+202B"},
-    {"\xE2\x80\xAC", "U+202C"}, {"\xE2\x80\xAD", "U+202D"}, {"\xE2\x80\xAE", "U+202E"},
-    {"\xE2\x81\xA0", "U+2060"}, {"\xE2\x81\xA1", "U+2061"}, {"\xE2\x81\xA6", "U+2066"},
-    {"\xE2\x81\xA7", "U+2067"}, {"\xE2\x81\xA8", "U+2068"}, {"\xE2\x81\xA9", "U+2069"},
+    {"\x01", "U+0001"},         {"\t", "U+0009"},
+    {"\n", "U+000A"},           {"\r", "U+000D"},
+    {"\x1B", "U+001B"},         {"\x1F", "U+001F"},
+    {"\x7F", "U+007F"},         {"\xC2\x80", "U+0080"},
+    {"\xC2\x9B", "U+009B"},     {"\xC2\x9F", "U+009F"},
+    {"\xD8\x9C", "U+061C"},     {"\xE1\xA0\x8E", "U+180E"},
+    {"\xE2\x80\x8B", "U+200B"}, {"\xE2\x80\x8C", "U+200C"},
+    {"\xE2\x80\x8D", "U+200D"}, {"\xE2\x80\x8E", "U+200E"},
+    {"\xE2\x80\x8F", "U+200F"}, {"\xE2\x80\xA8", "U+2028"},
+    {"\xE2\x80\xA9", "U+2029"}, {"\xE2\x80\xAA", "U+202A"},
+    {"\xE2\x80\xAB", "U+202B"}, {"\xE2\x80\xAC", "U+202C"},
+    {"\xE2\x80\xAD", "U+202D"}, {"\xE2\x80\xAE", "U+202E"},
+    {"\xE2\x81\xA0", "U+2060"}, {"\xE2\x81\xA1", "U+2061"},
+    {"\xE2\x81\xA6", "U+2066"}, {"\xE2\x81\xA7", "U+2067"},
+    {"\xE2\x81\xA8", "U+2068"}, {"\xE2\x81\xA9", "U+2069"},
     {"\xEF\xBB\xBF", "U+FEFF"}, {"\xF3\xA0\x81\xA1", "U+E0061"},
 };
 
 /* What is no UTF-8 at all. */
 static const char *const broken[] = {
-    "\x80",             /* continuation without a start */
+    "\x80", /* continuation without a start */
     "\xBF",
-    "\xC3",             /* cut */
+    "\xC3", /* cut */
     "\xE2\x82",
     "\xF0\x9F\x90",
-    "\xC0\x80",         /* overlong NUL */
-    "\xC0\xAF",         /* overlong '/' */
+    "\xC0\x80", /* overlong NUL */
+    "\xC0\xAF", /* overlong '/' */
     "\xC1\xBF",
     "\xE0\x80\xAF",
     "\xE0\x9F\xBF",
     "\xF0\x80\x80\xAF",
     "\xF0\x8F\xBF\xBF",
-    "\xED\xA0\x80",     /* surrogates */
+    "\xED\xA0\x80", /* surrogates */
     "\xED\xBF\xBF",
     "\xED\xA0\x80\xED\xB0\x80",
     "\xF4\x90\x80\x80", /* above U+10FFFF */

@@ -8,8 +8,8 @@
 
 static void rng_is_xoshiro256_star_star(void **state)
 {
-    static const uint64_t want[] = {11520, 0, 1509978240, 1215971899390074240,
-                                    1216172134540287360, 607988272756665600};
+    static const uint64_t want[] = {
+        11520, 0, 1509978240, 1215971899390074240, 1216172134540287360, 607988272756665600};
     struct mu_rng rng = {{1, 2, 3, 4}};
 
     for (size_t i = 0; i < MU_ARRAY_LEN(want); i++)

@@ -86,8 +86,7 @@ static void stat_passes_promtool(void **state)
 
 static void stat_without_memory_leaves_a_failed_buffer(void **state)
 {
-    FOR_EACH_FAULT(n)
-    {
+    FOR_EACH_FAULT (n) {
         struct mu_buf buf;
         mu_buf_init(&buf, 0);
         mu_stat_expose(&buf);

@@ -52,8 +52,8 @@ static void state_allows_the_listed_moves_and_no_other(void **state)
         for (int to = 0; to < MU_STATES; to++)
             for (int why = 0; why < MU_REASONS_N; why++) {
                 char move[128];
-                bool may = mu_state_may_move((enum mu_state)from, (enum mu_state)to,
-                                             (enum mu_reason)why);
+                bool may =
+                    mu_state_may_move((enum mu_state)from, (enum mu_state)to, (enum mu_reason)why);
                 snprintf(move, sizeof(move), "%s -> %s: %s", mu_state_text((enum mu_state)from),
                          mu_state_text((enum mu_state)to), mu_reason_text((enum mu_reason)why));
                 if (may != in_list(move))
