@@ -9,7 +9,7 @@
 
 enum { INODES = 32 };
 
-/* Lines of /proc/net/tcp: "sl local:PORT remote:PORT state tx:rx tr:when retrnsmt uid timeout
+/* Lines of /proc/self/net/tcp: "sl local:PORT remote:PORT state tx:rx tr:when retrnsmt uid timeout
  * inode". */
 static size_t inodes_of(const char *table, int port, int listening, unsigned long *out, size_t room)
 {
@@ -81,10 +81,10 @@ pid_t mu_port_owner(int port, char name[64])
     struct dirent *entry;
     DIR *proc;
 
-    n += inodes_of("/proc/net/tcp", port, 1, inodes + n, INODES - n);
-    n += inodes_of("/proc/net/tcp6", port, 1, inodes + n, INODES - n);
-    n += inodes_of("/proc/net/udp", port, 0, inodes + n, INODES - n);
-    n += inodes_of("/proc/net/udp6", port, 0, inodes + n, INODES - n);
+    n += inodes_of("/proc/self/net/tcp", port, 1, inodes + n, INODES - n);
+    n += inodes_of("/proc/self/net/tcp6", port, 1, inodes + n, INODES - n);
+    n += inodes_of("/proc/self/net/udp", port, 0, inodes + n, INODES - n);
+    n += inodes_of("/proc/self/net/udp6", port, 0, inodes + n, INODES - n);
     proc = n ? opendir("/proc") : NULL;
     if (!proc)
         return 0;

@@ -30,7 +30,7 @@ static void fact(const char *name, const char *text)
 static void address_facts(const char *name, const char *scheme, const struct mu_config_list *list,
                           bool activated, int first_port)
 {
-    char text[300];
+    char text[1100];
     bool told = false;
 
     if (activated) {
@@ -57,7 +57,7 @@ static void tell_facts(const struct mu_rooms *rooms)
 {
     const struct mu_config *config = rooms->config;
     struct mu_addr store;
-    char text[300];
+    char text[1100];
 
     fact("version", MUSTER_VERSION);
     fact("store", mu_addr_parse(&store, config->store, NULL) ? "" : store.text);
