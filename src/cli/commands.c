@@ -1,10 +1,22 @@
 /* Every command, in the order of --help: what one needs first stands first. */
 #include "cli/commands.h"
 
+/* clang-format off: one a line, so that each has its own history */
 const struct mu_command *const mu_commands[] = {
-    &mu_cmd_list,       &mu_cmd_show,   &mu_cmd_explain,
-    &mu_cmd_events,     &mu_cmd_watch,  &mu_cmd_wait,
-    &mu_cmd_is_up,      &mu_cmd_enable, &mu_cmd_disable,
-    &mu_cmd_force_down, &mu_cmd_delete, &mu_cmd_completion,
-    &mu_cmd_version,    NULL,
+    &mu_cmd_list,
+    &mu_cmd_show,
+    &mu_cmd_explain,
+    &mu_cmd_events,
+    &mu_cmd_watch,
+    &mu_cmd_wait,
+    &mu_cmd_is_up,
+    &mu_cmd_enable,
+    &mu_cmd_disable,
+    &mu_cmd_force_down,
+    &mu_cmd_delete,
+    &mu_cmd_config,
+    &mu_cmd_db,
+    &mu_cmd_completion,
+    &mu_cmd_version,
+    NULL,
 };

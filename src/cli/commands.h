@@ -5,6 +5,8 @@
 #include "cli/cli.h"
 
 extern const struct mu_command mu_cmd_completion;
+extern const struct mu_command mu_cmd_config;
+extern const struct mu_command mu_cmd_db;
 extern const struct mu_command mu_cmd_delete;
 extern const struct mu_command mu_cmd_disable;
 extern const struct mu_command mu_cmd_enable;

@@ -34,8 +34,10 @@ static void open_section(struct reading *r, const char *bracket)
     const char *end = strchr(bracket, ']');
     char name[64];
 
-    if (!end)
-        return; /* inih tells of it */
+    if (!end) {
+        fail(r, "] is missing behind the name of the section");
+        return;
+    }
     if (end - bracket - 1 >= 50) {
         fail(r, "the name of a section has at most 49 bytes");
         return;

@@ -1,77 +1,78 @@
-/* config_table.h - every setting, one row each: the source of the parser, of `muster config show`, of
- * MUSTER_SECTION_KEY and of the page muster.conf(5).
+/* config_table.h - every setting, one row each: the source of the parser, of `muster config show`,
+ * of MUSTER_SECTION_KEY and of the page muster.conf(5).
  *
- * X(section, key, type, policy, struct, member, default, min, max, unit or words, live, sentence). `member` is in
- * struct mu_policy or struct mu_config. Durations are ns. A
- * default of "" is worked out from other values, as the sentence says. What is not `live` takes a
- * restart to change. */
+ * X(section, key, type, struct, member, default, min, max, unit or words, live, sentence).
+ * `member` is in struct mu_policy or struct mu_config. Durations are ns. A default of "" is worked
+ * out from other values, as the sentence says. What is not `live` takes a restart to change. */
 #ifndef MU_DAEMON_CONFIG_TABLE_H
 #define MU_DAEMON_CONFIG_TABLE_H
 
-#define MU_SETTINGS_OF_TIMES_(X, section, interval_, down_, inherits)                                \
-    X(section, report_interval, DUR, policy, times.interval, interval_, 100 * MU_MS, 3600 * MU_SEC, "", 1,  \
+#define MU_SETTINGS_OF_TIMES_(X, section, interval_, down_, inherits)                              \
+    X(section, report_interval, DUR, policy, times.interval, interval_, 100 * MU_MS,               \
+      3600 * MU_SEC, "", 1,                                                                        \
       "How often an agent reports, unless it asks for another interval." inherits)                 \
-    X(section, suspect_time, DUR, policy, times.suspect, "", 100 * MU_MS, 30 * MU_DAY_, "", 1,             \
+    X(section, suspect_time, DUR, policy, times.suspect, "", 100 * MU_MS, 30 * MU_DAY_, "", 1,     \
       "Silence after which an agent is suspect. If not set: 2.5 times the interval, at most 0.8 "  \
       "of service_down_time.")                                                                     \
-    X(section, service_down_time, DUR, policy, times.down, down_, 100 * MU_MS, 30 * MU_DAY_, "", 1,         \
-      "Silence after which an agent is down." inherits)
+    X(section, service_down_time, DUR, policy, times.down, down_, 100 * MU_MS, 30 * MU_DAY_, "",   \
+      1, "Silence after which an agent is down." inherits)
 
 #define MU_DAY_ (24 * 3600 * MU_SEC)
 
 #define MU_SETTINGS(X)                                                                             \
     MU_SETTINGS_OF_TIMES_(X, "DEFAULT", "10s", "60s", "")                                          \
-    X("policy", binary, PATTERN, policy, binary, "*", 0, 0, "", 1,                                         \
+    X("policy", binary, PATTERN, policy, binary, "*", 0, 0, "", 1,                                 \
       "The binaries this policy is for: a pattern of *, ? and [a-z].")                             \
-    X("policy", zone, PATTERN, policy, zone, "*", 0, 0, "", 1, "The zones this policy is for.")            \
+    X("policy", zone, PATTERN, policy, zone, "*", 0, 0, "", 1, "The zones this policy is for.")    \
     MU_SETTINGS_OF_TIMES_(X, "policy", "", "", " If not set: as in [DEFAULT].")                    \
-    X("conductor", listen, ADDRS, config, listen, "127.0.0.1:4680", 0, 0, "", 0,                           \
+    X("conductor", listen, ADDRS, config, listen, "127.0.0.1:4680", 0, 0, "", 0,                   \
       "Where agents are heard, TCP and UDP: A.B.C.D:PORT, [V6]:PORT, or the path of a Unix "       \
       "socket. May be given several times.")                                                       \
-    X("conductor", http, ADDRS, config, http, "127.0.0.1:4681", 0, 0, "", 0,                               \
+    X("conductor", http, ADDRS, config, http, "127.0.0.1:4681", 0, 0, "", 0,                       \
       "Where the HTTP API answers. May be given several times.")                                   \
     X("conductor", http_hosts, TEXT, config, http_hosts, "", 0, 0, "", 0,                          \
       "Names, with commas, that a request's Host may have besides this machine's: those of a "     \
       "proxy before it.")                                                                          \
-    X("conductor", insecure, BOOL, config, insecure, "false", 0, 0, "", 0,                                 \
+    X("conductor", insecure, BOOL, config, insecure, "false", 0, 0, "", 0,                         \
       "Allows listeners that other machines can reach, without encryption: whoever can send "      \
       "there can read and write everything, and pretend to be any agent.")                         \
-    X("conductor", store, URL, config, store, "", 0, 0, "", 0,                                             \
+    X("conductor", store, URL, config, store, "", 0, 0, "", 0,                                     \
       "The database: sqlite:PATH, or memory: which forgets. If not set: "                          \
       "sqlite:/var/lib/muster/muster.db for root, else sqlite:$XDG_STATE_HOME/muster/muster.db.")  \
-    X("conductor", secret_file, PATH, config, secret_file, "", 0, 0, "", 0,                                \
+    X("conductor", secret_file, PATH, config, secret_file, "", 0, 0, "", 0,                        \
       "The fleet secret, from which the keys of sessions are made. Made at the first start. If "   \
       "not set: the path of the database and .secret.")                                            \
-    X("conductor", token_file, PATH, config, token_file, "", 0, 0, "", 0,                                  \
+    X("conductor", token_file, PATH, config, token_file, "", 0, 0, "", 0,                          \
       "A file with a word that agents must present when they join. If not set: none is asked.")    \
-    X("conductor", max_agents, COUNT, config, max_agents, "1000000", 1, 16000000, "agents", 0,             \
+    X("conductor", max_agents, COUNT, config, max_agents, "1000000", 1, 16000000, "agents", 0,     \
       "Agents known at once; a join beyond it is answered `full`.")                                \
-    X("conductor", join_rate, COUNT, config, join_rate, "20000", 1, 10000000, "joins/s", 0,                \
+    X("conductor", join_rate, COUNT, config, join_rate, "20000", 1, 10000000, "joins/s", 0,        \
       "Joins admitted in a second; the others are told when to come again.")                       \
-    X("conductor", max_streams, COUNT, config, max_streams, "0", 0, 10000000, "streams", 0,                \
+    X("conductor", max_streams, COUNT, config, max_streams, "0", 0, 10000000, "streams", 0,        \
       "Agents' connections at once; agents beyond it live by datagrams alone. 0: as many as the "  \
       "limit of open files leaves.")                                                               \
-    X("conductor", max_streams_per_peer, COUNT, config, max_per_peer, "0", 0, 10000000, "streams", 0,      \
-      "Agents' connections from one address, loopback apart. 0: no bound.")                        \
-    X("conductor", silent_stream_time, DUR, config, silent_for, "10s", 100 * MU_MS, 3600 * MU_SEC, "", 0,  \
+    X("conductor", max_streams_per_peer, COUNT, config, max_per_peer, "0", 0, 10000000, "streams", \
+      0, "Agents' connections from one address, loopback apart. 0: no bound.")                     \
+    X("conductor", silent_stream_time, DUR, config, silent_for, "10s", 100 * MU_MS, 3600 * MU_SEC, \
+      "", 0,                                                                                       \
       "A connection that has said nothing whole for so long after it was opened is closed.")       \
-    X("conductor", max_http, COUNT, config, max_http, "1000", 4, 1000000, "connections", 0,                \
+    X("conductor", max_http, COUNT, config, max_http, "1000", 4, 1000000, "connections", 0,        \
       "HTTP connections at once; at most a quarter of the limit of open files.")                   \
-    X("conductor", receive_buffer, BYTES, config, receive_buffer, "128MiB", 65536, 1 << 30, "", 0,         \
+    X("conductor", receive_buffer, BYTES, config, receive_buffer, "128MiB", 65536, 1 << 30, "", 0, \
       "The buffer that is asked for at a datagram socket: a beat takes up 832 bytes of it.")       \
-    X("conductor", checkpoint_interval, DUR, config, checkpoint_interval, "30s", 100 * MU_MS,              \
+    X("conductor", checkpoint_interval, DUR, config, checkpoint_interval, "30s", 100 * MU_MS,      \
       3600 * MU_SEC, "", 0,                                                                        \
       "How often last_seen_at and report_count are written; longer where there are more than "     \
       "150,000 agents.")                                                                           \
-    X("conductor", forget_after, DUR, config, forget_after, "0", 0, 3650 * MU_DAY_, "", 0,                 \
+    X("conductor", forget_after, DUR, config, forget_after, "0", 0, 3650 * MU_DAY_, "", 0,         \
       "An agent that was `left` or `down` for so long is deleted. 0: never.")                      \
-    X("conductor", event_retention, DUR, config, event_retention, "30d", MU_SEC, 3650 * MU_DAY_, "", 0,    \
-      "How long events are kept.")                                                                 \
-    X("conductor", event_max, COUNT, config, event_max, "10000000", 100, 1000000000, "events", 0,          \
+    X("conductor", event_retention, DUR, config, event_retention, "30d", MU_SEC, 3650 * MU_DAY_,   \
+      "", 0, "How long events are kept.")                                                          \
+    X("conductor", event_max, COUNT, config, event_max, "10000000", 100, 1000000000, "events", 0,  \
       "How many events are kept, the newest.")                                                     \
-    X("log", level, WORD, config, log_level, "info", 0, 0, "error warn info debug", 1,                     \
+    X("log", level, WORD, config, log_level, "info", 0, 0, "error warn info debug", 1,             \
       "The least important lines that are written.")                                               \
-    X("log", format, WORD, config, log_format, "auto", 0, 0, "auto text journald json", 1,                 \
-      "auto: journald where standard error leads to it, otherwise text.")
+    X("log", format, WORD, config, log_format, "auto", 0, 0, "auto text journald json", 1,         \
+      "With auto: journald where standard error leads to it, otherwise text.")
 
 #endif

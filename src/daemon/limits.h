@@ -1,4 +1,5 @@
-/* limits.h - how many files may be open, and for what, so that no flood of one starves the others. */
+/* limits.h - how many files may be open, and for what, so that no flood of one starves the others.
+ */
 #ifndef MU_DAEMON_LIMITS_H
 #define MU_DAEMON_LIMITS_H
 
@@ -6,7 +7,8 @@
 
 #include "base/err.h"
 
-#define MU_FILES_KEPT  128 /* store, log, listeners, loop, and what is accepted only to be refused */
+#define MU_FILES_KEPT 128  /* store, log, listeners, loop, and what is accepted only to be refused \
+                            */
 #define MU_FILES_LEAST 256 /* fewer than this is no place to serve from */
 
 struct mu_limits {
@@ -18,8 +20,8 @@ struct mu_limits {
 /* Raises the limit of open files as far as allowed, and returns it. */
 uint64_t mu_limits_raise(void);
 
-/* Shares @files out. @http and @streams are what the configuration allows, 0 = any number. MU_ERANGE
- * says how many are needed, and where to raise them. */
+/* Shares @files out. @http and @streams are what the configuration allows, 0 = any number.
+ * MU_ERANGE says how many are needed, and where to raise them. */
 int mu_limits_share(uint64_t files, int64_t http, int64_t streams, struct mu_limits *out,
                     struct mu_err *err);
 

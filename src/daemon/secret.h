@@ -9,9 +9,9 @@
 
 #include "base/err.h"
 
-/* Reads the fleet secret of @path: 32 hexadecimal digits. Where there is no such file it is made, mode
- * 0600, whole or not at all, and only one of several that try at once makes it. With "" the secret is
- * random, and forgotten at the end. Returns 0, MU_EPERM, MU_ECORRUPT or MU_EIO. */
+/* Reads the fleet secret of @path: 32 hexadecimal digits. Where there is no such file it is made,
+ * mode 0600, whole or not at all, and only one of several that try at once makes it. With "" the
+ * secret is random, and forgotten at the end. Returns 0, MU_EPERM, MU_ECORRUPT or MU_EIO. */
 int mu_secret_load(const char *path, uint8_t out[16], struct mu_err *err);
 
 /* Reads a token of 1 to @size - 1 printable characters, without the newline at its end. */

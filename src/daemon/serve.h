@@ -10,10 +10,10 @@ struct mu_serve_options {
     bool facts;                     /* tell where it listens on standard output, for a person */
 };
 
-/* Serves until SIGTERM or SIGINT, which drain it: no new joins, what waits is stored, then the end; a
- * second one ends the process at once. SIGHUP reads the configuration anew, SIGUSR1 tells the state in
- * the log. Returns 0 after an orderly end; an error that kept it from starting; MU_EIO when not
- * everything could be stored at the end. */
+/* Serves until SIGTERM or SIGINT, which drain it: no new joins, what waits is stored, then the end;
+ * a second one ends the process at once. SIGHUP reads the configuration anew, SIGUSR1 tells the
+ * state in the log. Returns 0 after an orderly end; an error that kept it from starting; MU_EIO
+ * when not everything could be stored at the end. */
 int mu_serve(const struct mu_serve_options *options, struct mu_err *err);
 
 #endif

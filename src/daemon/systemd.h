@@ -19,7 +19,8 @@ struct mu_notify {
 int mu_notify_open(struct mu_notify *notify, struct mu_err *err);
 void mu_notify_close(struct mu_notify *notify);
 
-/* Sends lines such as "READY=1\nSTATUS=..."; never blocks, and what the manager does not take is lost. */
+/* Sends lines such as "READY=1\nSTATUS=..."; never blocks, and what the manager does not take is
+ * lost. */
 void mu_notify_send(struct mu_notify *notify, const char *fmt, ...) MU_PRINTF(2, 3);
 
 /* WATCHDOG=1 when it is due. To be called by what must not stand still. */
@@ -34,8 +35,8 @@ struct mu_activated {
     size_t nagents, nhttp;
 };
 
-/* Takes $LISTEN_FDS, if they are for this process, and makes them CLOEXEC. MU_EINVAL for a name that
- * is neither agents nor http. */
+/* Takes $LISTEN_FDS, if they are for this process, and makes them CLOEXEC. MU_EINVAL for a name
+ * that is neither agents nor http. */
 int mu_activation_take(struct mu_activated *out, struct mu_err *err);
 
 #endif

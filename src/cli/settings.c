@@ -1,0 +1,49 @@
+#include "cli/settings.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static const struct {
+    const char *option, *section, *key, *flag;
+} settings_of[] = {
+    {"listen", "conductor", "listen", "--listen"},   {"http", "conductor", "http", "--http"},
+    {"store", "conductor", "store", "--store"},      {"log-level", "log", "level", "--log-level"},
+    {"log-format", "log", "format", "--log-format"},
+};
+
+static bool takes(const struct mu_command *command, const char *option)
+{
+    for (const struct mu_option *o = command->options; o && o->name; o++)
+        if (!strcmp(o->name, option))
+            return true;
+    return false;
+}
+
+int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings)
+{
+    const struct mu_command *command = mu_args_command(args);
+    size_t n = 0;
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(settings_of); i++) {
+        const char *value;
+
+        if (!takes(command, settings_of[i].option))
+            continue;
+        for (size_t nth = 0; (value = mu_args_nth(args, settings_of[i].option, nth)); nth++) {
+            if (n == MU_CLI_SETTINGS_MAX)
+                return mu_cli_fail(args, MU_EXIT_USAGE, "too many options; write a --config FILE");
+            settings->flags[n++] = (struct mu_config_flag){
+                settings_of[i].section, settings_of[i].key, value, settings_of[i].flag};
+        }
+    }
+    if (takes(command, "insecure") && mu_args_has(args, "insecure") && n < MU_CLI_SETTINGS_MAX)
+        settings->flags[n++] =
+            (struct mu_config_flag){"conductor", "insecure", "true", "--insecure"};
+    settings->source = (struct mu_config_source){.file = mu_args_value(args, "config"),
+                                                 .env = environ,
+                                                 .flags = settings->flags,
+                                                 .nflags = n};
+    return MU_EXIT_OK;
+}

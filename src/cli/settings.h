@@ -1,0 +1,31 @@
+/* settings.h - options that are settings of the conductor: where its configuration comes from. */
+#ifndef MU_CLI_SETTINGS_H
+#define MU_CLI_SETTINGS_H
+
+#include "cli/cli.h"
+#include "daemon/config.h"
+
+#define MU_CLI_SETTINGS_MAX 64
+
+/* Rows for a command's table of options. */
+#define MU_OPTION_CONFIG                                                                           \
+    {                                                                                              \
+        "config", 0, "FILE", "Read this configuration, and conf.d beside it [" MU_CONFIG_FILE "]", \
+            MU_WORDS_FILE                                                                          \
+    }
+#define MU_OPTION_STORE                                                                            \
+    {                                                                                              \
+        "store", 0, "URL", "The database: sqlite:PATH, or memory: which forgets"                   \
+    }
+
+struct mu_cli_settings {
+    struct mu_config_flag flags[MU_CLI_SETTINGS_MAX];
+    struct mu_config_source source; /* points into this struct, and to the environment */
+};
+
+/* Takes --config, and those options of the command that are settings: --listen, --http, --store,
+ * --insecure, --log-level, --log-format. @settings must stay where it is while its source is used.
+ * Returns MU_EXIT_OK, or MU_EXIT_USAGE after telling the user. */
+int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings);
+
+#endif
