@@ -1,7 +1,8 @@
-/* Every command, in the order of --help: what one needs first stands first. */
+/* Every command, in the order of --help: what one needs first stands first. One a line, so that
+ * branches meet without a quarrel. */
 #include "cli/commands.h"
 
-/* clang-format off: one a line, so that each has its own history */
+/* clang-format off */
 const struct mu_command *const mu_commands[] = {
     &mu_cmd_list,
     &mu_cmd_show,
