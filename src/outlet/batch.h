@@ -1,0 +1,52 @@
+/* batch.h - one transaction with all the memory it stands on, for the store's thread to read.
+ *
+ * Rows are copied, their strings too; events and idents are held by reference, which this thread
+ * alone counts. Private to the journal. */
+#ifndef MU_OUTLET_BATCH_H
+#define MU_OUTLET_BATCH_H
+
+#include "event/change.h"
+#include "outlet/payloads.h"
+
+#define MU_BATCH_PAYLOADS 4096
+
+/* A change that waits for its commit. */
+struct mu_proposal {
+    struct mu_proposal *next;
+    struct mu_change change; /* a copy, its strings in .text */
+    char text[];
+};
+
+int mu_proposal_new(struct mu_proposal **out, const struct mu_change *change);
+void mu_proposal_free(struct mu_proposal *proposal);
+
+struct mu_gather {
+    struct mu_batch batch; /* what the store is given */
+    size_t max_rows, max_events;
+    struct mu_row *rows;
+    char **texts; /* of rows[i]: its strings */
+    uint32_t *deletes;
+    struct mu_event *events;
+    struct mu_payload *payloads;
+    size_t payload_bytes;
+    struct mu_proposal *first, **last; /* those that are in it */
+};
+
+/* @events is the bound of deletes, too. Returns 0 or MU_ENOMEM. */
+int mu_gather_new(struct mu_gather **out, size_t events, size_t rows);
+void mu_gather_free(struct mu_gather *gather, struct mu_payloads *payloads);
+
+/* There is room (asserted). A row may find no memory: MU_ENOMEM. The event's references are taken
+ * over, the proposal as well. */
+int mu_gather_row(struct mu_gather *gather, const struct mu_row *row);
+void mu_gather_event(struct mu_gather *gather, const struct mu_event *event);
+void mu_gather_delete(struct mu_gather *gather, uint32_t row);
+void mu_gather_proposal(struct mu_gather *gather, struct mu_proposal *proposal);
+/* As many as there is room for: at most @bytes, but one at least. */
+void mu_gather_payloads(struct mu_gather *gather, struct mu_payloads *from, size_t bytes);
+
+bool mu_gather_empty(const struct mu_gather *gather);
+/* Empty again; gives back what it holds, but for the proposals, which the caller has taken. */
+void mu_gather_reset(struct mu_gather *gather, struct mu_payloads *payloads);
+
+#endif

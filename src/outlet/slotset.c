@@ -1,0 +1,72 @@
+#include "outlet/slotset.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+void mu_slotset_fini(struct mu_slotset *set)
+{
+    mu_free(set->words);
+    *set = (struct mu_slotset){0};
+}
+
+static bool grow(struct mu_slotset *set, uint32_t slot)
+{
+    size_t want = slot / 64 + 1, nwords = set->nwords ? set->nwords : 16;
+
+    if (want <= set->nwords)
+        return true;
+    while (nwords < want)
+        nwords *= 2;
+    uint64_t *words = mu_realloc(set->words, nwords, sizeof(*words));
+    if (!words)
+        return false;
+    memset(words + set->nwords, 0, (nwords - set->nwords) * sizeof(*words));
+    set->words = words;
+    set->nwords = nwords;
+    return true;
+}
+
+void mu_slotset_put(struct mu_slotset *set, uint32_t slot)
+{
+    uint64_t bit = (uint64_t)1 << (slot % 64);
+
+    if (!grow(set, slot)) {
+        set->all = true;
+        return;
+    }
+    if (!(set->words[slot / 64] & bit)) {
+        set->words[slot / 64] |= bit;
+        set->n++;
+    }
+}
+
+bool mu_slotset_take(struct mu_slotset *set, uint32_t slot)
+{
+    uint64_t bit = (uint64_t)1 << (slot % 64);
+
+    if (slot / 64 >= set->nwords || !(set->words[slot / 64] & bit))
+        return false;
+    set->words[slot / 64] &= ~bit;
+    set->n--;
+    return true;
+}
+
+bool mu_slotset_take_any(struct mu_slotset *set, uint32_t *slot)
+{
+    if (set->n == 0)
+        return false;
+    while (set->next >= set->nwords || !set->words[set->next])
+        set->next = set->next + 1 < set->nwords ? set->next + 1 : 0;
+    *slot = (uint32_t)(set->next * 64) + (uint32_t)__builtin_ctzll(set->words[set->next]);
+    return mu_slotset_take(set, *slot);
+}
+
+void mu_slotset_settle(struct mu_slotset *set, uint32_t nslots)
+{
+    if (!set->all || (nslots && !grow(set, nslots - 1)))
+        return;
+    set->all = false;
+    for (uint32_t slot = 0; slot < nslots; slot++)
+        mu_slotset_put(set, slot);
+}
