@@ -1,7 +1,7 @@
 #include "cli/feed.h"
 
+#include <poll.h>
 #include <stdio.h>
-#include <time.h>
 
 #define LONG_POLL (30 * MU_SEC)
 
@@ -82,9 +82,7 @@ bool mu_feed_may_return(int code)
 
 void mu_feed_pause(unsigned n)
 {
-    mu_dur pause = n < 10 ? n * 200 * MU_MS : 2 * MU_SEC;
-
-    nanosleep(&(struct timespec){.tv_sec = pause / MU_SEC, .tv_nsec = pause % MU_SEC}, NULL);
+    poll(NULL, 0, n < 10 ? (int)n * 200 : 2000);
 }
 
 /* The conductor is back, perhaps with another database, whose numbers are lower than those seen. */
