@@ -65,6 +65,11 @@ static int keep_payload(void *ctx, uint32_t row, const char *json, size_t n)
     return mu_journal_payload(((struct mu_rooms *)ctx)->journal, row, json, n);
 }
 
+static void row_changed(void *ctx, uint32_t slot)
+{
+    mu_journal_changed(((struct mu_rooms *)ctx)->journal, slot);
+}
+
 static void on_committed(void *ctx, uint64_t ticket, int rv)
 {
     mu_conductor_committed(((struct mu_rooms *)ctx)->conductor, ticket, rv, mu_clock_now());
@@ -290,6 +295,7 @@ static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)
     const struct mu_conductor_ports ports = {.ctx = rooms,
                                              .propose = propose,
                                              .payload = keep_payload,
+                                             .changed = row_changed,
                                              .send = send_frame,
                                              .close = close_stream};
     struct mu_conductor_config cc = {.epoch = rooms->boot.epoch,
