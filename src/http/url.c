@@ -83,8 +83,7 @@ static int parse_path(struct mu_url *url, const char *raw, size_t n, char **at, 
     return 0;
 }
 
-static int parse_param(struct mu_url *url, const char *raw, size_t n, char **at,
-                       struct mu_err *err)
+static int parse_param(struct mu_url *url, const char *raw, size_t n, char **at, struct mu_err *err)
 {
     const char *eq = memchr(raw, '=', n), *why;
     size_t klen = eq ? (size_t)(eq - raw) : n;

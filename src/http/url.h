@@ -25,8 +25,8 @@ struct mu_url {
 
 /* Takes @raw, as it stood in the request line, apart. A segment may not contain %2F; nothing may
  * contain %00, a bad escape, a raw control character or what is not UTF-8; no key may come twice.
- * `+` is a space in the query. Returns 0; MU_EINVAL for the path, MU_ERANGE for the query, MU_EFULL when it
- * is too long; @err names the part. */
+ * `+` is a space in the query. Returns 0; MU_EINVAL for the path, MU_ERANGE for the query, MU_EFULL
+ * when it is too long; @err names the part. */
 int mu_url_parse(struct mu_url *url, const char *raw, struct mu_err *err);
 
 /* The value of parameter @key; NULL = not given. */

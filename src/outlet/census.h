@@ -1,8 +1,8 @@
 /* census.h - how many agents there are of each zone, binary and state.
  *
  * Taken in slices, since a million rows in one go would hold the loop; so it is exact for a fleet
- * that holds still meanwhile. Zones and binaries are counted by name up to MU_CENSUS_MAX pairs, what
- * is beyond under MU_CENSUS_OTHER, so that no fleet makes it, or /metrics, grow for ever. */
+ * that holds still meanwhile. Zones and binaries are counted by name up to MU_CENSUS_MAX pairs,
+ * what is beyond under MU_CENSUS_OTHER, so that no fleet makes it, or /metrics, grow for ever. */
 #ifndef MU_OUTLET_CENSUS_H
 #define MU_OUTLET_CENSUS_H
 
@@ -29,7 +29,8 @@ struct mu_census {
 void mu_census_init(struct mu_census *census, const struct mu_roster *roster);
 void mu_census_fini(struct mu_census *census);
 
-/* Looks at @slots slots more. Returns 1 while there are others, 0 when all were counted, MU_ENOMEM. */
+/* Looks at @slots slots more. Returns 1 while there are others, 0 when all were counted, MU_ENOMEM.
+ */
 int mu_census_step(struct mu_census *census, uint32_t slots, mu_time now);
 
 #endif

@@ -137,8 +137,8 @@ static void expose_journal(const struct mu_journal_health *journal, struct mu_bu
 }
 
 void mu_metrics_expose(const struct mu_metrics *metrics, const struct mu_census *census,
-                       const struct mu_store_health *store,
-                       const struct mu_journal_health *journal, struct mu_buf *out)
+                       const struct mu_store_health *store, const struct mu_journal_health *journal,
+                       struct mu_buf *out)
 {
     family(out, "muster_build_info", "gauge", "Always 1; the version is a label.");
     mu_buf_puts(out, "muster_build_info");

@@ -18,7 +18,7 @@ void mu_metrics_free(struct mu_metrics *metrics); /* NULL is allowed */
 
 /* Appends everything as Prometheus text 0.0.4. @census is complete; @journal may be NULL. */
 void mu_metrics_expose(const struct mu_metrics *metrics, const struct mu_census *census,
-                       const struct mu_store_health *store,
-                       const struct mu_journal_health *journal, struct mu_buf *out);
+                       const struct mu_store_health *store, const struct mu_journal_health *journal,
+                       struct mu_buf *out);
 
 #endif

@@ -6,9 +6,9 @@ struct mu_watch {
     const struct mu_bus *bus;
     mu_watch_fn fn;
     void *ctx;
-    uint64_t first;   /* of this life */
-    uint64_t shown;   /* events up to this number may be read */
-    uint64_t evicted; /* newest number that had to make room */
+    uint64_t first;      /* of this life */
+    uint64_t shown;      /* events up to this number may be read */
+    uint64_t evicted;    /* newest number that had to make room */
     size_t cap, head, n; /* a ring in order of numbers; head is the oldest */
     struct mu_event ring[];
 };

@@ -1,0 +1,300 @@
+/* Happy path: the loop says that a listener can be read; up to ACCEPT_MAX connections are accepted
+ * and handed to microhttpd, which sets each up in the pump that follows. Ways to fail: the bound is
+ * reached, then the connection that has asked nothing for longest is shut down, and where there is
+ * none the new one is answered 503 by hand; descriptors run out, then the listener rests for a
+ * second. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/stat.h"
+#include "http/server.h"
+
+#define ACCEPT_MAX 64
+#define BACKLOG    1024
+
+struct mu_listener {
+    struct mu_list link;
+    struct mu_http *http;
+    uv_poll_t poll;
+    int fd;
+    int port;       /* -1 = a Unix socket */
+    bool rests;     /* until mu_listen_retry() */
+    char path[108]; /* to unlink at the close; "" = none */
+};
+
+bool mu_listen_is_local(const struct sockaddr *sa)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)sa;
+
+    if (sa->sa_family == AF_INET)
+        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    if (sa->sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == 127);
+    return true;
+}
+
+static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    if (a->ss_family != b->ss_family)
+        return false;
+    if (a->ss_family == AF_INET)
+        return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+               ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+                  &((const struct sockaddr_in6 *)b)->sin6_addr, 16) == 0;
+}
+
+static uint32_t count_of_host(const struct mu_http *http, const struct sockaddr_storage *addr)
+{
+    uint32_t n = 0;
+
+    for (struct mu_list *at = http->peers.next; at != &http->peers; at = at->next) {
+        const struct mu_peer *peer = MU_CONTAINER_OF(at, struct mu_peer, link);
+        n += !peer->local && !peer->evicted && same_host(&peer->addr, addr);
+    }
+    return n;
+}
+
+/* Shuts down the connection that asked nothing for longest; without one, the one that has been
+ * taking its answer for longest. Those that wait for something stay. Returns whether there was one.
+ */
+static bool evict(struct mu_http *http)
+{
+    struct mu_peer *victim = NULL;
+
+    for (struct mu_list *at = http->peers.next; at != &http->peers; at = at->next) {
+        struct mu_peer *peer = MU_CONTAINER_OF(at, struct mu_peer, link);
+
+        if (peer->evicted || peer->waits)
+            continue;
+        if (!victim)
+            victim = peer;
+        if (!peer->req || peer->req->state == MU_REQ_READING) {
+            victim = peer;
+            break;
+        }
+    }
+    if (!victim)
+        return false;
+    victim->evicted = true;
+    http->nevicted++;
+    shutdown(victim->fd, SHUT_RDWR);
+    mu_stat_add(MU_STAT_HTTP_REFUSED, 1);
+    return true;
+}
+
+/* Makes room for a connection from @addr. @added were accepted before it in this turn, and are not
+ * counted by microhttpd yet. */
+static bool admit(struct mu_http *http, const struct sockaddr_storage *addr, uint32_t added)
+{
+    if (!mu_listen_is_local((const struct sockaddr *)addr) &&
+        count_of_host(http, addr) + added >= http->config.max_per_ip)
+        return false;
+    if (http->npeers - http->nevicted + added < http->config.max_conns)
+        return true;
+    return evict(http);
+}
+
+static void refuse(int fd)
+{
+    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                               "Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+    if (send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        mu_debug("http", "refused", MU_KVS("error", strerror(errno)));
+    close(fd);
+    mu_stat_add(MU_STAT_HTTP_REFUSED, 1);
+}
+
+static void rest(struct mu_listener *listener, int error)
+{
+    listener->rests = true;
+    uv_poll_stop(&listener->poll);
+    evict(listener->http);
+    mu_warn("http", "cannot accept, trying again in a second", MU_KVS("error", strerror(error)));
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct mu_listener *listener = poll->data;
+    struct mu_http *http = listener->http;
+
+    for (uint32_t added = 0; added < ACCEPT_MAX;) {
+        struct sockaddr_storage addr = {0};
+        socklen_t len = sizeof(addr);
+        int fd =
+            accept4(listener->fd, (struct sockaddr *)&addr, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                rest(listener, errno);
+            if (errno == ECONNABORTED || errno == EINTR)
+                continue;
+            break;
+        }
+        if (!admit(http, &addr, added))
+            refuse(fd);
+        else if (MHD_add_connection(http->mhd, fd, (struct sockaddr *)&addr, len) == MHD_YES)
+            added++; /* else it is closed already */
+    }
+    mu_server_pump(http);
+}
+
+void mu_listen_retry(struct mu_http *http)
+{
+    for (struct mu_list *at = http->listeners.next; at != &http->listeners; at = at->next) {
+        struct mu_listener *listener = MU_CONTAINER_OF(at, struct mu_listener, link);
+
+        if (listener->rests && uv_poll_start(&listener->poll, UV_READABLE, on_readable) == 0)
+            listener->rests = false;
+    }
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof(addr);
+
+    if (getsockname(fd, (struct sockaddr *)&addr, &len))
+        return -1;
+    if (addr.ss_family == AF_INET)
+        return ntohs(((struct sockaddr_in *)&addr)->sin_port);
+    if (addr.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&addr)->sin6_port);
+    return -1;
+}
+
+static int attach(struct mu_http *http, int fd, const char *path, struct mu_err *err)
+{
+    struct mu_listener *listener = mu_alloc(sizeof(*listener));
+    int rv;
+
+    if (!listener)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    listener->http = http;
+    listener->fd = fd;
+    listener->port = port_of(fd);
+    listener->poll.data = listener;
+    snprintf(listener->path, sizeof(listener->path), "%s", path);
+    rv = uv_poll_init(http->config.loop, &listener->poll, fd);
+    if (rv) { /* nothing of the loop is open then */
+        mu_free(listener);
+        return mu_err_set(err, MU_EIO, "cannot poll: %s", uv_strerror(rv));
+    }
+    mu_list_append(&http->listeners, &listener->link);
+    http->handles++;
+    listener->rests = uv_poll_start(&listener->poll, UV_READABLE, on_readable) != 0;
+    return 0;
+}
+
+/* A socket file that nobody answers at was left by a conductor that was killed. */
+static void remove_stale(const struct sockaddr_un *un)
+{
+    struct stat st;
+    int fd;
+
+    if (stat(un->sun_path, &st) || !S_ISSOCK(st.st_mode))
+        return;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)un, sizeof(*un)) && errno == ECONNREFUSED)
+        unlink(un->sun_path);
+    close(fd);
+}
+
+static int open_socket(const struct sockaddr *sa, socklen_t len)
+{
+    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+
+    if (fd < 0)
+        return -1;
+    if (sa->sa_family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (sa->sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind(fd, sa, len) || listen(fd, BACKLOG)) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+int mu_http_listen(struct mu_http *http, const struct mu_addr *addr, struct mu_err *err)
+{
+    struct sockaddr_storage sa;
+    socklen_t len;
+    bool is_unix;
+    int fd, rv = mu_addr_sockaddr(addr, &sa, &len, err);
+
+    if (rv)
+        return rv;
+    is_unix = sa.ss_family == AF_UNIX;
+    if (is_unix)
+        remove_stale((const struct sockaddr_un *)&sa);
+    fd = open_socket((const struct sockaddr *)&sa, len);
+    if (fd < 0)
+        return mu_err_set(err, errno == EADDRINUSE ? MU_ELOCKED : MU_EIO,
+                          "cannot listen for HTTP on %s: %s", addr->text, strerror(errno));
+    rv = attach(http, fd, is_unix ? ((const struct sockaddr_un *)&sa)->sun_path : "", err);
+    if (rv)
+        close(fd);
+    return rv;
+}
+
+int mu_http_adopt(struct mu_http *http, int fd, struct mu_err *err)
+{
+    int listening = 0;
+    socklen_t len = sizeof(listening);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || !listening)
+        return mu_err_set(err, MU_EINVAL, "descriptor %d is not a listening socket", fd);
+    return attach(http, fd, "", err);
+}
+
+int mu_http_port(const struct mu_http *http)
+{
+    for (struct mu_list *at = http->listeners.next; at != &http->listeners; at = at->next) {
+        const struct mu_listener *listener = MU_CONTAINER_OF(at, struct mu_listener, link);
+        if (listener->port >= 0)
+            return listener->port;
+    }
+    return -1;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct mu_listener *listener = handle->data;
+    struct mu_http *http = listener->http;
+
+    mu_free(listener);
+    mu_server_handle_closed(http);
+}
+
+void mu_listen_close_all(struct mu_http *http)
+{
+    while (!mu_list_empty(&http->listeners)) {
+        struct mu_listener *listener =
+            MU_CONTAINER_OF(http->listeners.next, struct mu_listener, link);
+
+        mu_list_remove(&listener->link);
+        uv_poll_stop(&listener->poll);
+        close(listener->fd);
+        if (listener->path[0])
+            unlink(listener->path);
+        uv_close((uv_handle_t *)&listener->poll, on_closed);
+    }
+}

@@ -1,0 +1,71 @@
+/* server.h - libmicrohttpd in the loop: connections, requests, and work in slices.
+ *
+ * Its epoll descriptor is polled by the loop, and all callbacks run on the loop's thread. Sockets
+ * are accepted here rather than by it: so there is one bound over all listeners, and a connection
+ * that asks nothing makes room for one that does. */
+#ifndef MU_HTTP_SERVER_H
+#define MU_HTTP_SERVER_H
+
+#include <uv.h>
+
+#include "http/http.h"
+#include "http/request.h"
+
+struct mu_feed;
+
+/* A connection. */
+struct mu_peer {
+    struct mu_list link; /* the one that was active last is last */
+    int fd;
+    bool local; /* a Unix socket or loopback */
+    bool is_unix;
+    bool waits;         /* has a request that waits, or a stream */
+    bool evicted;       /* shut down; microhttpd has not noticed yet */
+    struct mu_req *req; /* under way; NULL = none */
+    struct sockaddr_storage addr;
+};
+
+/* Work for a request that may be too long for one turn of the loop. .step does a piece of it and
+ * returns whether there is more; it may free the slice when it returns false. */
+struct mu_slice {
+    struct mu_list link;
+    bool (*step)(struct mu_slice *slice);
+};
+
+struct mu_http {
+    struct mu_http_config config;
+    struct MHD_Daemon *mhd;
+    struct mu_feed *feed;
+    uv_poll_t epoll;
+    uv_timer_t timeout, house;
+    uv_idle_t idle;
+    struct mu_list listeners, peers, reqs, slices;
+    uint32_t npeers, nevicted;
+    bool closing;
+    unsigned handles; /* of the loop, still open */
+    mu_time close_by;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+/* The request has its answer: a suspended connection goes on. */
+void mu_server_answered(struct mu_req *req);
+
+/* Does the first piece at once, the others in later turns of the loop, in turn with other slices.
+ */
+void mu_server_slice(struct mu_http *http, struct mu_slice *slice);
+void mu_server_unslice(struct mu_slice *slice); /* it will not be called again */
+
+/* The address at our end of the request's connection, without port; "" = a Unix socket. */
+void mu_server_local_address(const struct mu_req *req, char *out, size_t size);
+
+/* listen.c: accepting. */
+bool mu_listen_is_local(const struct sockaddr *sa); /* loopback or Unix */
+void mu_listen_close_all(struct mu_http *http);     /* takes no more; each closes its handle */
+void mu_listen_retry(struct mu_http *http);         /* after descriptors had run out */
+
+/* A handle of the loop is closed: the last one ends a close. */
+void mu_server_handle_closed(struct mu_http *http);
+void mu_server_pump(struct mu_http *http); /* lets microhttpd do what it can */
+
+#endif
