@@ -298,6 +298,15 @@ static int open_file(struct mu_sqlite *db, bool may_migrate, struct mu_err *err)
     return rv ? rv : migrate(db, schema, err);
 }
 
+static int find_path(struct mu_sqlite *db, const struct mu_addr *addr, bool make,
+                     struct mu_err *err)
+{
+    if (*addr->host || *addr->query)
+        return mu_err_set(err, MU_EINVAL, "write sqlite:PATH, without %s",
+                          *addr->host ? "a host" : "'?' in it");
+    return mu_place_find(addr->path, make, db->path, err);
+}
+
 int mu_sqlite_open(void *st, const struct mu_addr *addr, bool may_migrate, struct mu_boot *boot,
                    struct mu_err *err)
 {
@@ -309,7 +318,7 @@ int mu_sqlite_open(void *st, const struct mu_addr *addr, bool may_migrate, struc
         disconnect(db);
         return open_file(db, false, err);
     }
-    rv = mu_place_find(addr->path, true, db->path, err);
+    rv = find_path(db, addr, true, err);
     if (!rv)
         rv = take_lock(db, err);
     if (!rv)
@@ -340,7 +349,7 @@ void mu_sqlite_close(void *st)
 static int find_file(struct mu_sqlite *db, const struct mu_addr *addr, struct mu_err *err)
 {
     struct stat st;
-    int rv = mu_place_find(addr->path, false, db->path, err);
+    int rv = find_path(db, addr, false, err);
 
     if (rv)
         return rv;
@@ -429,8 +438,13 @@ int mu_sqlite_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, 
     return 0;
 }
 
+/* Whoever restores a copy comes from a past that others remember: numbers given out since then must
+ * not be given out again. */
+static const char leap[] = "UPDATE meta SET value = value + 1000 WHERE key = 'epoch';"
+                           "UPDATE meta SET value = value + 1000000000 WHERE key = 'event_limit';";
+
 /* One read transaction over all of it: a conductor may go on writing to its log meanwhile. */
-static int copy(struct mu_sqlite *from, struct mu_sqlite *to, struct mu_err *err)
+static int copy(struct mu_sqlite *from, struct mu_sqlite *to, uint32_t schema, struct mu_err *err)
 {
     int rv = connect_file(to, SQLITE_OPEN_READWRITE, err);
 
@@ -441,16 +455,17 @@ static int copy(struct mu_sqlite *from, struct mu_sqlite *to, struct mu_err *err
         return mu_sqlite_fail(to, sqlite3_extended_errcode(to->db), err);
     int rc = sqlite3_backup_step(backup, -1);
     sqlite3_backup_finish(backup);
-    if (rc == SQLITE_DONE)
-        return 0;
     /* The trouble is the reader's or the writer's; what it says names the file. */
-    return mu_sqlite_fail((sqlite3_errcode(to->db) & 0xff) == (rc & 0xff) ? to : from, rc, err);
+    if (rc != SQLITE_DONE)
+        return mu_sqlite_fail((sqlite3_errcode(to->db) & 0xff) == (rc & 0xff) ? to : from, rc, err);
+    rc = schema ? sqlite3_exec(to->db, leap, NULL, NULL, NULL) : 0;
+    return rc ? mu_sqlite_fail(to, rc, err) : 0;
 }
 
 int mu_sqlite_backup(const struct mu_addr *addr, const char *path, struct mu_err *err)
 {
     struct mu_sqlite from = {0}, to = {.opening = true};
-    uint32_t schema;
+    uint32_t schema = 0;
     int rv = find_file(&from, addr, err);
 
     if (!rv)
@@ -465,7 +480,7 @@ int mu_sqlite_backup(const struct mu_addr *addr, const char *path, struct mu_err
     }
     rv = mu_place_make(to.path, true, err);
     if (!rv) {
-        rv = copy(&from, &to, err);
+        rv = copy(&from, &to, schema, err);
         disconnect(&to);
         if (!rv)
             rv = mu_place_sync_folder(to.path, err);
