@@ -253,7 +253,8 @@ static void read_stream(struct mu_link *l, mu_time now)
 static void on_stream(struct mu_link *l, uint32_t what, mu_time now)
 {
     if (l->connecting) {
-        finish_dial(l, now);
+        if (what & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+            finish_dial(l, now);
         return;
     }
     if (what & EPOLLOUT)
