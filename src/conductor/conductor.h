@@ -32,6 +32,7 @@ struct mu_conductor_config {
     uint64_t seed;        /* of UUIDs, jitter, hash keys */
     uint32_t max_agents;  /* default 1,000,000 */
     uint32_t join_rate;   /* joins a second; default 20,000 */
+    uint32_t max_streams; /* with so many open, who has none is told to live by datagrams; 0 = any */
     mu_dur forget_after;  /* `left` and `down` for so long are deleted; 0 = never */
     const struct mu_policies *policies; /* borrowed; mu_conductor_policies() changes them */
     char token[256];      /* what a join must present; "" = none asked */
@@ -73,7 +74,10 @@ int mu_conductor_write(struct mu_conductor *c, uint32_t slot, enum mu_op op, con
 void mu_conductor_forget_op(struct mu_conductor *c, mu_op_fn done, void *ctx);
 
 /* A beat by HTTP, which is a join too where the name is new. Known names are answered at once
- * (@done runs before this returns), new ones after their commit. @interval 0 = the policy's. */
+ * (@done runs before this returns), new ones after their commit. @interval 0 = the policy's. Fails at once with MU_EINVAL (name),
+ * MU_ERANGE (interval), MU_EBUSY (the name's first join, or its delete, is pending), MU_EFULL,
+ * MU_EAGAIN. */
+#define MU_HTTP_INTERVAL_MAX (24 * 3600 * MU_SEC)
 int mu_conductor_http_beat(struct mu_conductor *c, const char *binary, const char *host,
                            mu_dur interval, mu_time now, mu_op_fn done, void *ctx);
 
@@ -81,7 +85,7 @@ int mu_conductor_http_beat(struct mu_conductor *c, const char *binary, const cha
  * change itself before one of his new intervals has passed. @policies is borrowed for good. */
 void mu_conductor_policies(struct mu_conductor *c, const struct mu_policies *policies, mu_time now);
 
-/* Says no to new joins, for a drain. */
+/* Says no to new joins, for a drain, and publishes `conductor stopped`. */
 void mu_conductor_drain(struct mu_conductor *c);
 
 #endif

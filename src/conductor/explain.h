@@ -12,6 +12,7 @@ struct mu_explanation {
     char rule[256];     /* the rule that led to it */
     const char *detector;
     mu_dur silence, stalls;      /* hearing time since the last beat; deafness within it */
+    double level;                /* the detector's: 0 = just heard, 1 = down is due */
     mu_dur suspect_in, down_in;  /* until verdicts if nothing is heard; MU_NEVER = not by silence */
     uint32_t gaps_ms[MU_GAPS];   /* between the last beats, newest first */
     size_t ngaps;

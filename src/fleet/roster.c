@@ -282,6 +282,10 @@ static void arm(struct mu_roster *r, uint32_t slot)
 {
     const struct cold *cold = &r->cold[slot];
 
+    if (r->flags[slot] & HIDDEN) {
+        r->due[slot] = MU_NEVER;
+        return;
+    }
     switch (derived(r, slot)) {
     case MU_UP:
         r->due[slot] = cold->since + cold->suspect_ms * MU_MS;
@@ -332,10 +336,26 @@ void mu_roster_bind(struct mu_roster *r, uint32_t slot, uint64_t session, uint32
     r->cold[slot].index = index;
 }
 
-void mu_roster_payload(struct mu_roster *r, uint32_t slot, uint64_t hash, uint32_t len)
+void mu_roster_payload(struct mu_roster *r, uint32_t slot, uint64_t hash, uint32_t len, mu_time now)
 {
     r->cold[slot].payload_hash = hash;
     r->cold[slot].payload_len = len;
+    r->cold[slot].reported_ms = (uint32_t)(now / MU_MS) | 1; /* 0 is never */
+}
+
+mu_dur mu_roster_report_wait(const struct mu_roster *r, uint32_t slot, mu_time now)
+{
+    const struct cold *cold = &r->cold[slot];
+    uint32_t since = ((uint32_t)(now / MU_MS) | 1) - cold->reported_ms; /* wraps, as both do */
+
+    if (cold->reported_ms == 0 || since >= cold->interval_ms)
+        return 0;
+    return (cold->interval_ms - since) * MU_MS;
+}
+
+void mu_roster_stored(struct mu_roster *r, uint32_t slot, uint32_t payload_len)
+{
+    r->cold[slot].payload_len = payload_len;
 }
 
 int mu_roster_pend(struct mu_roster *r, uint32_t slot, const struct mu_row *wanted, bool deletes)

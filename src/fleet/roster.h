@@ -86,7 +86,13 @@ uint32_t mu_roster_find_any(const struct mu_roster *roster, const char *binary, 
  * joined_at, and .interval_ms as the interval wanted. Returns 0; MU_ENOMEM, nothing changed. */
 int mu_roster_rejoin(struct mu_roster *roster, uint32_t slot, const struct mu_row *row);
 void mu_roster_bind(struct mu_roster *roster, uint32_t slot, uint64_t session, uint32_t index);
-void mu_roster_payload(struct mu_roster *roster, uint32_t slot, uint64_t hash, uint32_t len);
+/* A report of @len bytes with that hash was taken at @now. */
+void mu_roster_payload(struct mu_roster *roster, uint32_t slot, uint64_t hash, uint32_t len,
+                       mu_time now);
+/* How long the agent must wait before its next report: at most one an interval. */
+mu_dur mu_roster_report_wait(const struct mu_roster *roster, uint32_t slot, mu_time now);
+/* What was stored of it: at the start. */
+void mu_roster_stored(struct mu_roster *roster, uint32_t slot, uint32_t payload_len);
 
 /* An operator's write that waits for its commit: the fields disabled, forced_down, their reasons
  * and revision of @wanted, or a delete. One an agent. Returns 0 or MU_ENOMEM. */

@@ -1,0 +1,190 @@
+/* heart.h - what the conductor's own sources share; nobody else's.
+ *
+ * conductor.c its life and its tick | intake.c bytes and messages | join.c joins and takeovers |
+ * stream.c streams, and answers on them | contest.c two of one name | write.c what waits for the
+ * store | sweep.c silence | heart.c signs of life, verdicts and events. */
+#ifndef MU_CONDUCTOR_HEART_H
+#define MU_CONDUCTOR_HEART_H
+
+#include "base/rng.h"
+#include "conductor/admit.h"
+#include "conductor/conductor.h"
+#include "conductor/hearing.h"
+#include "conductor/sessions.h"
+#include "wire/codec.h"
+
+#define MU_PATIENCE     (2 * MU_SEC) /* with the store, until somebody is told that it is unknown */
+#define MU_PEER_MAX     64
+#define MU_CONTESTS     64
+#define MU_PENDING_MAX  10000
+#define MU_LABELS_BYTES 4096 /* of an agent's labels as JSON */
+
+/* A JOIN that is not answered yet. */
+struct mu_batch_join {
+    struct mu_batch_join *next;
+    uint64_t conn, session;
+    mu_time deadline;
+    size_t n, open;
+    struct mu_joined_agent *agents; /* .rv is MU_EBUSY while open */
+};
+
+struct mu_stream {
+    uint64_t conn;    /* 0 = a free place */
+    uint64_t session; /* 0 = not joined, not attached */
+    struct mu_batch_join *join;
+    char peer[MU_PEER_MAX];
+};
+
+struct mu_streams {
+    struct mu_stream *at;
+    uint32_t n, cap, count;
+    uint32_t *free, nfree;
+    struct mu_map map;
+};
+
+/* What waits for its commit. */
+enum mu_pending_kind { MU_PENDING_JOIN, MU_PENDING_HTTP, MU_PENDING_OP };
+struct mu_pending {
+    uint64_t ticket; /* 0 = a free place */
+    enum mu_pending_kind kind;
+    uint32_t slot;
+    struct mu_event event; /* owns its references */
+    mu_time deadline;
+    mu_op_fn done; /* NULL = nobody waits */
+    void *ctx;
+    bool deletes;
+    bool again;                 /* a join whose payload found no room: to come again */
+    struct mu_batch_join *join; /* NULL = answered already */
+    size_t agent;               /* in it */
+};
+
+struct mu_waiting {
+    struct mu_pending *at;
+    uint32_t n, cap, count;
+    uint32_t *free, nfree;
+    struct mu_map map;
+    uint64_t ticket; /* the last one */
+};
+
+/* A name that went from one process to another. */
+struct mu_contest {
+    uint32_t slot, generation;
+    uint64_t loser; /* session; 0 = his beat after it has been counted */
+    uint32_t index; /* of it in there */
+    mu_time first;
+    uint32_t proven; /* takeovers of one who has beaten since */
+    bool told;
+};
+
+struct mu_conductor {
+    struct mu_conductor_config config;
+    struct mu_conductor_ports ports;
+    struct mu_roster *roster;
+    struct mu_bus *bus;
+    struct mu_hearing hearing;
+    struct mu_admit admit;
+    struct mu_sessions sessions;
+    struct mu_streams streams;
+    struct mu_waiting waiting;
+    struct mu_batch_join *joins;
+    struct mu_contest contests[MU_CONTESTS];
+    struct mu_rng rng;
+
+    mu_time now;  /* of the entry that is being served, never backward */
+    mu_wall wall; /* at .wall_at */
+    mu_time wall_at;
+    mu_wall began_wall; /* at .began: a wall clock that nobody steps */
+    mu_time began;
+    bool stalled; /* since the last tick */
+    bool draining, told_full;
+    uint32_t session_counter, life_counter, next_row;
+    uint32_t forgetting; /* how far it has come */
+    mu_time roam_told;
+
+    uint64_t *closing; /* sessions whose last stream has ended since the last tick */
+    size_t nclosing, closing_cap;
+    struct mu_join_agent *room; /* MU_JOIN_AGENTS_MAX, for the decoder */
+};
+
+/* ---- heart.c ---- */
+
+/* The first thing at every entry: accounts for our own absence. */
+void mu_heart_enter(struct mu_conductor *c, mu_time now);
+mu_wall mu_heart_wall(const struct mu_conductor *c);
+mu_time mu_heart_time(const struct mu_conductor *c); /* hearing time now */
+
+void mu_heart_stalled(struct mu_conductor *c);
+void mu_heart_publish(struct mu_conductor *c, struct mu_event *event); /* sets .at */
+void mu_heart_tell(struct mu_conductor *c, enum mu_reason why, const struct mu_evidence *evidence,
+                   struct mu_ident *who, const char *text);
+
+/* A verdict: the agent's state becomes @to, and an event says so. */
+void mu_heart_move(struct mu_conductor *c, uint32_t slot, enum mu_state to, enum mu_reason why,
+                   const struct mu_evidence *evidence);
+
+/* A beat of @slot. @why is how it tells of itself where it brings the agent back. Returns whether
+ * an event told of it. */
+bool mu_heart_heard(struct mu_conductor *c, uint32_t slot, enum mu_reason why);
+
+/* The agent's session no longer speaks for it: its index means @value from now on. */
+void mu_heart_unbind(struct mu_conductor *c, uint32_t slot, uint32_t value);
+/* The agent is gone for good: from its session, and from the roster. */
+void mu_heart_remove(struct mu_conductor *c, uint32_t slot);
+uint64_t mu_heart_new_life(struct mu_conductor *c);
+
+/* ---- join.c ---- */
+
+int mu_join_take(struct mu_conductor *c, struct mu_stream *st, const struct mu_join *join);
+void mu_join_settled(struct mu_conductor *c, const struct mu_pending *p, int rv);
+void mu_join_tick(struct mu_conductor *c);
+void mu_join_drop(struct mu_conductor *c, struct mu_stream *st); /* nobody waits any more */
+/* Adds a first-ever agent: hidden, proposed. 0, and it becomes true in mu_conductor_committed(). */
+int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *binary,
+                    const char *host, struct mu_pending *pending, uint32_t *slot);
+
+/* ---- stream.c ---- */
+
+struct mu_stream *mu_stream_find(const struct mu_conductor *c, uint64_t conn);
+void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s);
+void mu_stream_close_pending(struct mu_conductor *c); /* at a tick: ends make suspect */
+const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session); /* "" = none attached */
+void mu_stream_send(struct mu_conductor *c, uint64_t conn, const struct mu_msg *msg);
+/* Says why, and returns @rv, for which the caller of mu_intake_frame() closes the stream. */
+int mu_stream_refuse(struct mu_conductor *c, uint64_t conn, int rv, uint32_t retry_ms,
+                     const char *text);
+/* Tells @session's stream, where there is one, something about its @index at once. */
+void mu_stream_tell(struct mu_conductor *c, uint64_t session, enum mu_ack_status status,
+                    uint32_t index);
+void mu_streams_init(struct mu_conductor *c);
+void mu_streams_fini(struct mu_conductor *c);
+
+/* ---- contest.c ---- */
+
+/* The name of @slot goes from @loser's @index to another start id. */
+void mu_contest_taken(struct mu_conductor *c, uint32_t slot, uint64_t loser, uint32_t index);
+/* A beat came for an index that was taken over: both are alive. */
+void mu_contest_alive(struct mu_conductor *c, uint64_t session, uint32_t index);
+/* Whether a further takeover is to be refused. *@tell: an event is due. */
+bool mu_contest_refuses(struct mu_conductor *c, uint32_t slot, bool *tell);
+
+/* ---- write.c ---- */
+
+/* Hands @p, which gets a ticket and a number, to the store as @row. Returns 0; MU_EAGAIN or
+ * MU_ENOMEM, and nothing waits. */
+int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row);
+struct mu_pending *mu_write_find(struct mu_conductor *c, uint64_t ticket); /* NULL = none */
+void mu_write_tick(struct mu_conductor *c);
+void mu_write_forget_join(struct mu_conductor *c, const struct mu_batch_join *join);
+/* forget_after has passed for @slot. */
+int mu_write_forget(struct mu_conductor *c, uint32_t slot);
+void mu_waiting_init(struct mu_conductor *c);
+void mu_waiting_fini(struct mu_conductor *c);
+
+/* ---- sweep.c ---- */
+
+/* The moment from which @slot's silence counts, hearing time. */
+mu_time mu_sweep_since(const struct mu_conductor *c, const struct mu_pulse *pulse);
+void mu_sweep(struct mu_conductor *c, mu_time now);
+void mu_sweep_forget(struct mu_conductor *c);
+
+#endif

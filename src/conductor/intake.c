@@ -1,0 +1,335 @@
+/* Bytes to messages, and back. A datagram's happy path: known session, right tag, our epoch, a new
+ * sequence number; then each index is a slot, and its beat is taken. What fails before the tag is
+ * right gets no answer. */
+#include "conductor/intake.h"
+
+#include <string.h>
+
+#include "base/jsonck.h"
+#include "base/siphash.h"
+#include "base/stat.h"
+#include "conductor/heart.h"
+
+#define ROAM_PAUSE (60 * MU_SEC) /* a source may change so often and nobody is told */
+
+static const uint8_t payload_key[16]; /* as in join.c */
+
+/* ---- beats ---- */
+
+/* Of a beat's indexes, those that cannot simply be acknowledged. */
+struct trouble {
+    uint8_t status; /* enum mu_ack_status: the gravest kind */
+    uint32_t n;
+    uint32_t indexes[MU_INDEXES_MAX];
+};
+
+static void trouble_add(struct trouble *t, enum mu_ack_status status, uint32_t index)
+{
+    static const uint8_t gravity[] = {
+        [MU_ACK_FENCED] = 1, [MU_ACK_REJOIN] = 2, [MU_ACK_SUPERSEDED] = 3};
+
+    if (t->n && gravity[status] < gravity[t->status])
+        return;
+    if (t->n && gravity[status] > gravity[t->status])
+        t->n = 0;
+    t->status = (uint8_t)status;
+    t->indexes[t->n++] = index;
+}
+
+/* One agent's beat. *@lease_ms is lowered to what his silence may last. */
+static void take_index(struct mu_conductor *c, struct mu_sender *s, uint32_t index,
+                       struct trouble *t, uint32_t *lease_ms)
+{
+    uint32_t value = mu_sender_get(s, index), slot = value & MU_INDEX_SLOT, down_ms;
+
+    if (value == MU_INDEX_TAKEN) {
+        mu_contest_alive(c, s->id, index);
+        trouble_add(t, MU_ACK_SUPERSEDED, index);
+        return;
+    }
+    if (!MU_INDEX_IS_SLOT(value) || !mu_roster_used(c->roster, slot)) {
+        trouble_add(t, MU_ACK_REJOIN, index);
+        return;
+    }
+    mu_heart_heard(c, slot, MU_WHY_HEARD);
+    if (mu_roster_forced(c->roster, slot))
+        trouble_add(t, MU_ACK_FENCED, index);
+    else if (value & MU_INDEX_RENEW)
+        trouble_add(t, MU_ACK_REJOIN, index);
+    down_ms = (uint32_t)(mu_roster_down_time(c->roster, slot) / MU_MS);
+    if (*lease_ms == 0 || down_ms < *lease_ms)
+        *lease_ms = down_ms;
+}
+
+/* An authentic beat or attach. Returns whether it is answered. */
+static bool take_beat(struct mu_conductor *c, struct mu_sender *s, const struct mu_beat *beat,
+                      uint64_t conn, struct mu_ack *ack)
+{
+    struct trouble t = {.n = 0};
+
+    *ack = (struct mu_ack){.session = s->id, .epoch = c->config.epoch, .seq = beat->seq};
+    if (beat->epoch != c->config.epoch) {
+        /* May have been recorded before we started: only what is sent from now on counts. */
+        ack->status = MU_ACK_RESYNC;
+        mu_stat_add(MU_STAT_RESYNCS, 1);
+        return true;
+    }
+    if (!mu_replay_accept(&s->replay, beat->seq)) {
+        mu_stat_add(MU_STAT_DATAGRAMS_OLD, 1);
+        return false;
+    }
+    s->touched = c->now;
+    s->conn = conn;
+    for (uint16_t i = 0; i < beat->n; i++)
+        take_index(c, s, beat->indexes[i], &t, &ack->lease_ms);
+    if (t.n > 0) {
+        /* An ack names one; who has several hears of each in turn. */
+        ack->status = t.status;
+        ack->index = t.indexes[beat->seq % t.n];
+    } else if (s->streams == 0 && c->config.max_streams &&
+               c->streams.count >= c->config.max_streams) {
+        ack->status = MU_ACK_DATAGRAMS;
+    }
+    return true;
+}
+
+/* NAT may give a sender another address at any time; a sender that has two at once is odd. */
+static void note_source(struct mu_conductor *c, struct mu_sender *s, uint64_t from)
+{
+    mu_dur stayed = c->now - s->moved_at;
+
+    if (from == 0 || from == s->from)
+        return;
+    if (s->from && stayed < ROAM_PAUSE && c->now - s->told_at >= ROAM_PAUSE &&
+        c->now - c->roam_told >= MU_SEC) {
+        struct mu_ident *who = NULL;
+
+        for (uint32_t i = 0; i < s->n && !who; i++) {
+            uint32_t value = mu_sender_get(s, i);
+
+            if (MU_INDEX_IS_SLOT(value) && mu_roster_used(c->roster, value & MU_INDEX_SLOT))
+                who = mu_roster_ident(c->roster, value & MU_INDEX_SLOT);
+        }
+        s->told_at = c->roam_told = c->now;
+        mu_heart_tell(c, MU_WHY_ROAMS, &mu_no_evidence, who, NULL);
+    }
+    if (s->from)
+        s->moved_at = c->now;
+    s->from = from;
+}
+
+size_t mu_intake_datagram(struct mu_conductor *c, const uint8_t *in, size_t n, uint64_t from,
+                          mu_time now, uint8_t *out)
+{
+    struct mu_sender *s = NULL;
+    struct mu_beat beat;
+    struct mu_ack ack;
+    uint64_t session;
+    uint8_t key[16];
+
+    mu_heart_enter(c, now);
+    mu_stat_add(MU_STAT_DATAGRAMS, 1);
+    if (mu_seal_peek(in, n, &session) == MU_SEALED_BEAT)
+        s = mu_sessions_find(&c->sessions, session);
+    if (s)
+        mu_seal_key(c->config.secret, session, key);
+    if (!s || mu_seal_open_beat(key, in, n, &beat) != 0) {
+        mu_stat_add(MU_STAT_DATAGRAMS_BAD, 1);
+        return 0;
+    }
+    if (!take_beat(c, s, &beat, 0, &ack))
+        return 0;
+    if (ack.status != MU_ACK_RESYNC)
+        note_source(c, s, from);
+    return n < MU_ACK_LEN ? 0 : mu_seal_ack(key, &ack, out);
+}
+
+/* ---- frames ---- */
+
+static void send_ack(struct mu_conductor *c, uint64_t conn, const uint8_t key[16],
+                     const struct mu_ack *ack)
+{
+    uint8_t sealed[MU_ACK_LEN];
+    struct mu_msg msg = {.type = MU_MSG_ACK};
+
+    msg.sealed.n = mu_seal_ack(key, ack, sealed);
+    msg.sealed.p = (const char *)sealed;
+    mu_stream_send(c, conn, &msg);
+}
+
+/* An attach, or a beat by stream. Who has a valid tag of a session that we do not know is told so:
+ * his key tells us that he was one of ours. */
+static int on_sealed(struct mu_conductor *c, struct mu_stream *st, const struct mu_msg *msg)
+{
+    const uint8_t *data = (const uint8_t *)msg->sealed.p;
+    bool attach = msg->type == MU_MSG_ATTACH;
+    struct mu_sender *s;
+    struct mu_beat beat;
+    struct mu_ack ack;
+    uint64_t session;
+    uint8_t key[16];
+    int rv = mu_seal_peek(data, msg->sealed.n, &session);
+
+    if (rv < 0)
+        return mu_stream_refuse(c, st->conn, rv, 0, "not a sealed message");
+    mu_seal_key(c->config.secret, session, key);
+    rv = attach ? mu_seal_open_attach(key, data, msg->sealed.n, &beat)
+                : mu_seal_open_beat(key, data, msg->sealed.n, &beat);
+    if (rv != 0)
+        return mu_stream_refuse(c, st->conn, rv, 0, "the tag is not right");
+    s = mu_sessions_find(&c->sessions, session);
+    if (!s) {
+        ack = (struct mu_ack){.session = session,
+                              .epoch = c->config.epoch,
+                              .seq = beat.seq,
+                              .status = MU_ACK_REJOIN,
+                              .index = MU_INDEX_ALL};
+        send_ack(c, st->conn, key, &ack);
+        return 0;
+    }
+    if (!attach && st->session != session)
+        return mu_stream_refuse(c, st->conn, MU_EPROTO, 0, "a beat before its session is attached");
+    if (!take_beat(c, s, &beat, st->conn, &ack))
+        return attach ? mu_stream_refuse(c, st->conn, MU_EPROTO, 0, "an attach that came before")
+                      : 0;
+    if (attach && ack.status != MU_ACK_RESYNC) {
+        mu_stream_bind(c, st, s);
+        if (ack.status == MU_ACK_DATAGRAMS)
+            ack.status = MU_ACK_OK; /* he has a stream */
+    }
+    send_ack(c, st->conn, key, &ack);
+    return 0;
+}
+
+/* The agent that @index means on this stream; MU_NO_SLOT = none. */
+static uint32_t slot_of(const struct mu_conductor *c, const struct mu_stream *st, uint32_t index)
+{
+    const struct mu_sender *s = st->session ? mu_sessions_find(&c->sessions, st->session) : NULL;
+    uint32_t value = s ? mu_sender_get(s, index) : MU_INDEX_NOBODY;
+
+    if (!MU_INDEX_IS_SLOT(value) || !mu_roster_used(c->roster, value & MU_INDEX_SLOT))
+        return MU_NO_SLOT;
+    return value & MU_INDEX_SLOT;
+}
+
+static void send_done(struct mu_conductor *c, struct mu_stream *st, uint32_t id, int rv,
+                      mu_dur retry)
+{
+    struct mu_msg msg = {
+        .type = MU_MSG_DONE,
+        .done = {.id = id, .rv = rv, .retry_ms = (uint32_t)((retry + MU_MS - 1) / MU_MS)}};
+
+    mu_stream_send(c, st->conn, &msg);
+}
+
+static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct mu_report *report)
+{
+    uint32_t slot = slot_of(c, st, report->index);
+    mu_dur wait;
+    struct mu_row row;
+    int rv;
+
+    if (slot == MU_NO_SLOT) {
+        send_done(c, st, report->id, MU_ENOENT, 0);
+        return;
+    }
+    mu_heart_heard(c, slot, MU_WHY_HEARD);
+    if (report->payload.n > MU_PAYLOAD_MAX || !mu_json_ok(report->payload.p, report->payload.n)) {
+        send_done(c, st, report->id, MU_EINVAL, 0);
+        return;
+    }
+    wait = mu_roster_report_wait(c->roster, slot, c->now);
+    if (wait > 0 || !mu_roster_row(c->roster, slot, &row)) {
+        send_done(c, st, report->id, MU_EAGAIN, wait > 0 ? wait : MU_SEC);
+        return;
+    }
+    rv = c->ports.payload(c->ports.ctx, row.id, report->payload.p, report->payload.n);
+    if (rv == 0)
+        mu_roster_payload(c->roster, slot,
+                          mu_siphash64(payload_key, report->payload.p, report->payload.n),
+                          (uint32_t)report->payload.n, c->now);
+    send_done(c, st, report->id, rv == 0 ? 0 : MU_EAGAIN, rv == 0 ? 0 : 5 * MU_SEC);
+}
+
+static void on_leave(struct mu_conductor *c, struct mu_stream *st, const struct mu_leave *leave)
+{
+    uint32_t slot = slot_of(c, st, leave->index);
+
+    if (slot == MU_NO_SLOT) {
+        send_done(c, st, leave->id, MU_ENOENT, 0);
+        return;
+    }
+    mu_heart_unbind(c, slot, MU_INDEX_NOBODY);
+    mu_heart_move(c, slot, MU_LEFT, MU_WHY_LEFT, &mu_no_evidence);
+    send_done(c, st, leave->id, 0, 0);
+}
+
+/* The word of who has seen it die: nothing that we may have missed can speak against it. */
+static void on_ended(struct mu_conductor *c, struct mu_stream *st, const struct mu_ended *ended)
+{
+    uint32_t slot = slot_of(c, st, ended->index);
+    struct mu_evidence evidence = mu_no_evidence;
+    enum mu_reason why = MU_WHY_ENDED;
+
+    if (slot == MU_NO_SLOT) {
+        send_done(c, st, ended->id, MU_ENOENT, 0);
+        return;
+    }
+    if (ended->how == MU_ENDED_EXITED) {
+        why = MU_WHY_EXITED;
+        evidence.exit_status = ended->status;
+    } else if (ended->how == MU_ENDED_KILLED) {
+        why = MU_WHY_KILLED;
+        evidence.signal = ended->status;
+    }
+    mu_heart_unbind(c, slot, MU_INDEX_NOBODY);
+    if (mu_state_may_move(mu_roster_state(c->roster, slot), MU_DOWN, why))
+        mu_heart_move(c, slot, MU_DOWN, why, &evidence);
+    else
+        c->ports.changed(c->ports.ctx, slot);
+    send_done(c, st, ended->id, 0, 0);
+}
+
+int mu_intake_frame(struct mu_conductor *c, uint64_t conn, const uint8_t *frame, size_t n,
+                    mu_time now)
+{
+    struct mu_codec_room room = {.join = c->room, .max = MU_JOIN_AGENTS_MAX};
+    struct mu_stream *st;
+    struct mu_msg msg;
+    struct mu_err err = {0};
+    int rv;
+
+    mu_heart_enter(c, now);
+    mu_stat_add(MU_STAT_FRAMES, 1);
+    st = mu_stream_find(c, conn);
+    if (!st)
+        return MU_ECLOSED;
+    rv = mu_codec_get(frame, n, &room, &msg, &err);
+    if (rv != 0) {
+        rv = mu_stream_refuse(c, conn, rv, 0, err.text);
+    } else {
+        switch (msg.type) {
+        case MU_MSG_JOIN:
+            rv = mu_join_take(c, st, &msg.join);
+            break;
+        case MU_MSG_ATTACH:
+        case MU_MSG_BEAT:
+            rv = on_sealed(c, st, &msg);
+            break;
+        case MU_MSG_REPORT:
+            on_report(c, st, &msg.report);
+            break;
+        case MU_MSG_LEAVE:
+            on_leave(c, st, &msg.leave);
+            break;
+        case MU_MSG_ENDED:
+            on_ended(c, st, &msg.ended);
+            break;
+        default:
+            rv = mu_stream_refuse(c, conn, MU_EPROTO, 0, "a message for agents");
+        }
+    }
+    if (rv == MU_EPROTO)
+        mu_stat_add(MU_STAT_FRAMES_BAD, 1);
+    return rv;
+}

@@ -1,0 +1,170 @@
+#include "conductor/sessions.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#define KEPT_FOR (10 * 60 * MU_SEC) /* so that who was taken over is told so */
+#define LONG_AGO (3600 * MU_SEC)
+#define SLICES   600 /* of a sweep: a minute of ticks */
+
+static bool eq_id(const void *ctx, uint32_t place, const void *key)
+{
+    return ((const struct mu_sessions *)ctx)->at[place].id == *(const uint64_t *)key;
+}
+
+/* Ids are made by us, and only found by who has a valid tag or guesses: mixing is enough. */
+static uint64_t hash(uint64_t id)
+{
+    uint64_t x = id * UINT64_C(0x9e3779b97f4a7c15);
+
+    return x ^ x >> 32;
+}
+
+static uint64_t hash_at(const void *ctx, uint32_t place)
+{
+    return hash(((const struct mu_sessions *)ctx)->at[place].id);
+}
+
+void mu_sessions_init(struct mu_sessions *ss)
+{
+    memset(ss, 0, sizeof(*ss));
+    mu_map_init(&ss->map, eq_id, hash_at, ss);
+}
+
+static void free_indexes(struct mu_sender *s)
+{
+    if (s->cap)
+        mu_free(s->u.many);
+}
+
+void mu_sessions_fini(struct mu_sessions *ss)
+{
+    for (uint32_t i = 0; i < ss->n; i++)
+        free_indexes(&ss->at[i]);
+    mu_free(ss->at);
+    mu_free(ss->free);
+    mu_map_fini(&ss->map);
+}
+
+struct mu_sender *mu_sessions_find(const struct mu_sessions *ss, uint64_t id)
+{
+    uint32_t place = mu_map_find(&ss->map, hash(id), &id);
+
+    return place == MU_MAP_NONE ? NULL : &ss->at[place];
+}
+
+static int grow(struct mu_sessions *ss)
+{
+    uint32_t cap = ss->cap ? ss->cap * 2 : 16;
+    uint32_t *places = mu_realloc(ss->free, cap, sizeof(*places));
+    struct mu_sender *at;
+
+    if (!places)
+        return MU_ENOMEM;
+    ss->free = places;
+    at = mu_realloc(ss->at, cap, sizeof(*at));
+    if (!at)
+        return MU_ENOMEM;
+    ss->at = at;
+    ss->cap = cap;
+    return 0;
+}
+
+struct mu_sender *mu_sessions_add(struct mu_sessions *ss, uint64_t id, mu_time now)
+{
+    uint32_t place;
+
+    if (mu_map_reserve(&ss->map) != 0 || (!ss->nfree && ss->n == ss->cap && grow(ss) != 0))
+        return NULL;
+    place = ss->nfree ? ss->free[--ss->nfree] : ss->n++;
+    ss->at[place] = (struct mu_sender){
+        .id = id, .touched = now, .moved_at = now - LONG_AGO, .told_at = now - LONG_AGO};
+    mu_map_put(&ss->map, hash(id), place);
+    ss->count++;
+    return &ss->at[place];
+}
+
+void mu_sessions_remove(struct mu_sessions *ss, struct mu_sender *s)
+{
+    uint32_t place = (uint32_t)(s - ss->at);
+
+    mu_map_del(&ss->map, hash(s->id), place);
+    free_indexes(s);
+    memset(s, 0, sizeof(*s));
+    ss->free[ss->nfree++] = place;
+    ss->count--;
+}
+
+void mu_sessions_sweep(struct mu_sessions *ss, mu_time now)
+{
+    for (uint32_t left = ss->n / SLICES + 1; left > 0 && ss->n > 0; left--) {
+        struct mu_sender *s;
+
+        ss->swept = (ss->swept + 1) % ss->n;
+        s = &ss->at[ss->swept];
+        if (s->id && s->live == 0 && s->streams == 0 && now - s->touched > KEPT_FOR)
+            mu_sessions_remove(ss, s);
+    }
+}
+
+uint32_t mu_sender_get(const struct mu_sender *s, uint32_t index)
+{
+    if (index >= s->n)
+        return MU_INDEX_NOBODY;
+    return s->cap ? s->u.many[index] : s->u.lone;
+}
+
+/* Room for indexes below @n; new ones mean nobody. */
+static int make_room(struct mu_sender *s, uint32_t n)
+{
+    uint32_t cap = s->cap ? s->cap : 4, *many;
+
+    if (n <= s->n)
+        return 0;
+    if (n == 1 && s->cap == 0) {
+        s->u.lone = MU_INDEX_NOBODY;
+        s->n = 1;
+        return 0;
+    }
+    while (cap < n)
+        cap *= 2;
+    if (cap != s->cap) {
+        many = mu_realloc(s->cap ? s->u.many : NULL, cap, sizeof(*many));
+        if (!many)
+            return MU_ENOMEM;
+        if (!s->cap && s->n)
+            many[0] = s->u.lone;
+        s->u.many = many;
+        s->cap = cap;
+    }
+    while (s->n < n)
+        s->u.many[s->n++] = MU_INDEX_NOBODY;
+    return 0;
+}
+
+int mu_sender_set(struct mu_sender *s, uint32_t index, uint32_t value)
+{
+    uint32_t *at;
+
+    if (index >= MU_SENDER_MAX)
+        return MU_EFULL;
+    if (make_room(s, index + 1) != 0)
+        return MU_ENOMEM;
+    at = s->cap ? &s->u.many[index] : &s->u.lone;
+    s->live -= MU_INDEX_IS_SLOT(*at);
+    *at = value;
+    s->live += MU_INDEX_IS_SLOT(*at);
+    return 0;
+}
+
+int mu_sender_bind(struct mu_sender *s, uint32_t slot, uint32_t *index)
+{
+    uint32_t next = s->n;
+    int rv = mu_sender_set(s, next, slot);
+
+    if (rv == 0)
+        *index = next;
+    return rv;
+}

@@ -1,0 +1,216 @@
+/* Streams: which session they speak for, what is said on them, and what their end means. */
+#include "conductor/heart.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "conductor/intake.h"
+
+static bool eq_conn(const void *ctx, uint32_t place, const void *key)
+{
+    return ((const struct mu_streams *)ctx)->at[place].conn == *(const uint64_t *)key;
+}
+
+/* Numbers of our own transport. */
+static uint64_t hash(uint64_t conn)
+{
+    uint64_t x = conn * UINT64_C(0x9e3779b97f4a7c15);
+
+    return x ^ x >> 32;
+}
+
+static uint64_t hash_at(const void *ctx, uint32_t place)
+{
+    return hash(((const struct mu_streams *)ctx)->at[place].conn);
+}
+
+void mu_streams_init(struct mu_conductor *c)
+{
+    mu_map_init(&c->streams.map, eq_conn, hash_at, &c->streams);
+}
+
+void mu_streams_fini(struct mu_conductor *c)
+{
+    for (uint32_t i = 0; i < c->streams.n; i++)
+        mu_join_drop(c, &c->streams.at[i]);
+    mu_free(c->streams.at);
+    mu_free(c->streams.free);
+    mu_map_fini(&c->streams.map);
+    mu_free(c->closing);
+}
+
+struct mu_stream *mu_stream_find(const struct mu_conductor *c, uint64_t conn)
+{
+    uint32_t place = mu_map_find(&c->streams.map, hash(conn), &conn);
+
+    return place == MU_MAP_NONE ? NULL : &c->streams.at[place];
+}
+
+static int grow(struct mu_streams *ss)
+{
+    uint32_t cap = ss->cap ? ss->cap * 2 : 16;
+    uint32_t *places = mu_realloc(ss->free, cap, sizeof(*places));
+    struct mu_stream *at;
+
+    if (!places)
+        return MU_ENOMEM;
+    ss->free = places;
+    at = mu_realloc(ss->at, cap, sizeof(*at));
+    if (!at)
+        return MU_ENOMEM;
+    ss->at = at;
+    ss->cap = cap;
+    return 0;
+}
+
+int mu_intake_opened(struct mu_conductor *c, uint64_t conn, const char *peer, mu_time now)
+{
+    struct mu_streams *ss = &c->streams;
+    uint32_t place;
+
+    mu_heart_enter(c, now);
+    if (mu_map_reserve(&ss->map) != 0 || (!ss->nfree && ss->n == ss->cap && grow(ss) != 0))
+        return MU_ENOMEM;
+    place = ss->nfree ? ss->free[--ss->nfree] : ss->n++;
+    ss->at[place] = (struct mu_stream){.conn = conn};
+    snprintf(ss->at[place].peer, sizeof(ss->at[place].peer), "%s", peer);
+    mu_map_put(&ss->map, hash(conn), place);
+    ss->count++;
+    return 0;
+}
+
+/* Leaves its session. Returns whether it was the session's last stream. */
+static bool detach(struct mu_conductor *c, struct mu_stream *st)
+{
+    struct mu_sender *s = st->session ? mu_sessions_find(&c->sessions, st->session) : NULL;
+
+    st->session = 0;
+    if (!s)
+        return false;
+    if (s->conn == st->conn)
+        s->conn = 0;
+    s->streams--;
+    return s->streams == 0;
+}
+
+void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s)
+{
+    if (st->session == s->id)
+        return;
+    detach(c, st);
+    st->session = s->id;
+    s->streams++;
+}
+
+static void note_closing(struct mu_conductor *c, uint64_t session)
+{
+    if (c->nclosing == c->closing_cap) {
+        size_t cap = c->closing_cap ? c->closing_cap * 2 : 16;
+        uint64_t *more = mu_realloc(c->closing, cap, sizeof(*more));
+
+        if (!more)
+            return; /* its silence will tell */
+        c->closing = more;
+        c->closing_cap = cap;
+    }
+    c->closing[c->nclosing++] = session;
+}
+
+/* What the end of a stream says about its agents is said at the next tick: until then what waits in
+ * the datagram sockets has been read, a goodbye that came before has been heard, and a stream that
+ * took this one's place is attached. While we were away ourselves it says nothing: whoever closed
+ * it may have given up on us. */
+void mu_intake_closed(struct mu_conductor *c, uint64_t conn, bool by_peer, mu_time now)
+{
+    struct mu_stream *st;
+    uint64_t session;
+
+    mu_heart_enter(c, now);
+    st = mu_stream_find(c, conn);
+    if (!st)
+        return;
+    mu_join_drop(c, st);
+    session = st->session;
+    if (detach(c, st) && by_peer && !c->stalled)
+        note_closing(c, session);
+    mu_map_del(&c->streams.map, hash(conn), (uint32_t)(st - c->streams.at));
+    c->streams.free[c->streams.nfree++] = (uint32_t)(st - c->streams.at);
+    c->streams.count--;
+    memset(st, 0, sizeof(*st));
+}
+
+void mu_stream_close_pending(struct mu_conductor *c)
+{
+    for (size_t i = 0; i < c->nclosing; i++) {
+        struct mu_sender *s = mu_sessions_find(&c->sessions, c->closing[i]);
+
+        if (!s || s->streams > 0 || c->stalled)
+            continue;
+        for (uint32_t index = 0; index < s->n; index++) {
+            uint32_t value = mu_sender_get(s, index), slot = value & MU_INDEX_SLOT;
+
+            if (MU_INDEX_IS_SLOT(value) && mu_roster_used(c->roster, slot) &&
+                mu_roster_state(c->roster, slot) == MU_UP)
+                mu_heart_move(c, slot, MU_SUSPECT, MU_WHY_STREAM_CLOSED, &mu_no_evidence);
+        }
+    }
+    c->nclosing = 0;
+}
+
+static const struct mu_stream *of_session(const struct mu_conductor *c, uint64_t session)
+{
+    const struct mu_sender *s = session ? mu_sessions_find(&c->sessions, session) : NULL;
+
+    for (uint32_t i = 0; s && s->streams > 0 && i < c->streams.n; i++)
+        if (c->streams.at[i].conn && c->streams.at[i].session == session)
+            return &c->streams.at[i];
+    return NULL;
+}
+
+const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session)
+{
+    const struct mu_stream *st = of_session(c, session);
+
+    return st ? st->peer : "";
+}
+
+void mu_stream_send(struct mu_conductor *c, uint64_t conn, const struct mu_msg *msg)
+{
+    struct mu_buf buf;
+
+    mu_buf_init(&buf, MU_FRAME_MAX);
+    if (mu_codec_put(&buf, msg) == 0)
+        c->ports.send(c->ports.ctx, conn, buf.data, buf.len);
+    else
+        c->ports.close(c->ports.ctx, conn); /* no memory for an answer: he asks again */
+    mu_buf_fini(&buf);
+}
+
+int mu_stream_refuse(struct mu_conductor *c, uint64_t conn, int rv, uint32_t retry_ms,
+                     const char *text)
+{
+    struct mu_msg msg = {
+        .type = MU_MSG_ERROR,
+        .error = {.rv = rv, .retry_ms = retry_ms, .text = {text, strnlen(text, MU_WHY_TEXT_MAX)}}};
+
+    mu_stream_send(c, conn, &msg);
+    return rv;
+}
+
+void mu_stream_tell(struct mu_conductor *c, uint64_t session, enum mu_ack_status status,
+                    uint32_t index)
+{
+    const struct mu_stream *st = of_session(c, session);
+    struct mu_ack ack = {
+        .session = session, .epoch = c->config.epoch, .status = (uint8_t)status, .index = index};
+    struct mu_msg msg = {.type = MU_MSG_ACK};
+    uint8_t key[16], sealed[MU_ACK_LEN];
+
+    if (!st)
+        return;
+    mu_seal_key(c->config.secret, session, key);
+    msg.sealed.n = mu_seal_ack(key, &ack, sealed);
+    msg.sealed.p = (const char *)sealed;
+    mu_stream_send(c, st->conn, &msg);
+}

@@ -1,0 +1,377 @@
+/* What must be stored before it is true: first-ever names, and operators' writes. Each waits under
+ * a ticket until the store has answered; two seconds later whoever asked is told that the outcome
+ * is unknown, and the write goes on by itself. */
+#include "conductor/heart.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/name.h"
+
+static bool eq_ticket(const void *ctx, uint32_t place, const void *key)
+{
+    return ((const struct mu_waiting *)ctx)->at[place].ticket == *(const uint64_t *)key;
+}
+
+static uint64_t hash(uint64_t ticket)
+{
+    uint64_t x = ticket * UINT64_C(0x9e3779b97f4a7c15);
+
+    return x ^ x >> 32;
+}
+
+static uint64_t hash_at(const void *ctx, uint32_t place)
+{
+    return hash(((const struct mu_waiting *)ctx)->at[place].ticket);
+}
+
+void mu_waiting_init(struct mu_conductor *c)
+{
+    mu_map_init(&c->waiting.map, eq_ticket, hash_at, &c->waiting);
+}
+
+void mu_waiting_fini(struct mu_conductor *c)
+{
+    for (uint32_t i = 0; i < c->waiting.n; i++)
+        if (c->waiting.at[i].ticket)
+            mu_event_unref(&c->waiting.at[i].event);
+    mu_free(c->waiting.at);
+    mu_free(c->waiting.free);
+    mu_map_fini(&c->waiting.map);
+}
+
+static uint32_t find(struct mu_conductor *c, uint64_t ticket)
+{
+    return mu_map_find(&c->waiting.map, hash(ticket), &ticket);
+}
+
+struct mu_pending *mu_write_find(struct mu_conductor *c, uint64_t ticket)
+{
+    uint32_t place = find(c, ticket);
+
+    return place == MU_MAP_NONE ? NULL : &c->waiting.at[place];
+}
+
+static int reserve(struct mu_waiting *w)
+{
+    uint32_t cap = w->cap ? w->cap * 2 : 16, *places;
+    struct mu_pending *at;
+
+    if (mu_map_reserve(&w->map) != 0)
+        return MU_ENOMEM;
+    if (w->nfree || w->n < w->cap)
+        return 0;
+    places = mu_realloc(w->free, cap, sizeof(*places));
+    if (!places)
+        return MU_ENOMEM;
+    w->free = places;
+    at = mu_realloc(w->at, cap, sizeof(*at));
+    if (!at)
+        return MU_ENOMEM;
+    w->at = at;
+    w->cap = cap;
+    return 0;
+}
+
+int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row)
+{
+    struct mu_waiting *w = &c->waiting;
+    struct mu_change change = {.row = *row, .deletes = p->deletes};
+    uint32_t place;
+
+    if (w->count >= MU_PENDING_MAX)
+        return MU_EAGAIN;
+    if (reserve(w) != 0)
+        return MU_ENOMEM;
+    p->event.seq = mu_bus_reserve(c->bus);
+    if (p->event.seq == 0)
+        return MU_EAGAIN; /* the store has been away for so long that it has no numbers left */
+    p->ticket = w->ticket + 1;
+    p->deadline = c->now + MU_PATIENCE;
+    change.ticket = p->ticket;
+    change.event = p->event;
+    if (c->ports.propose(c->ports.ctx, &change) != 0) {
+        mu_bus_release(c->bus, p->event.seq);
+        return MU_EAGAIN;
+    }
+    mu_event_ref(&p->event);
+    w->ticket = p->ticket;
+    place = w->nfree ? w->free[--w->nfree] : w->n++;
+    w->at[place] = *p;
+    mu_map_put(&w->map, hash(p->ticket), place);
+    w->count++;
+    return 0;
+}
+
+/* Takes the entry out, with its references. */
+static struct mu_pending take(struct mu_conductor *c, uint32_t place)
+{
+    struct mu_waiting *w = &c->waiting;
+    struct mu_pending p = w->at[place];
+
+    mu_map_del(&w->map, hash(p.ticket), place);
+    memset(&w->at[place], 0, sizeof(w->at[place]));
+    w->free[w->nfree++] = place;
+    w->count--;
+    return p;
+}
+
+static void join_committed(struct mu_conductor *c, const struct mu_pending *p, int rv)
+{
+    struct mu_event event = p->event;
+
+    if (rv != 0) {
+        mu_heart_remove(c, p->slot);
+        return;
+    }
+    mu_roster_reveal(c->roster, p->slot);
+    mu_heart_heard(c, p->slot, MU_WHY_JOINED);
+    mu_heart_publish(c, &event);
+}
+
+static void op_committed(struct mu_conductor *c, const struct mu_pending *p, int rv)
+{
+    struct mu_event event = p->event;
+    struct mu_row row;
+
+    mu_roster_settle(c->roster, p->slot, rv == 0);
+    if (rv != 0)
+        return;
+    (void)mu_roster_row(c->roster, p->slot, &row);
+    if (event.to == MU_WORD_FORCED)
+        mu_stream_tell(c, row.session, MU_ACK_FENCED, row.index);
+    if (p->deletes)
+        mu_heart_remove(c, p->slot); /* first, so that no sink finds it any more */
+    mu_heart_publish(c, &event);
+}
+
+void mu_conductor_committed(struct mu_conductor *c, uint64_t ticket, int rv, mu_time now)
+{
+    struct mu_pending p;
+    uint32_t place;
+
+    mu_heart_enter(c, now);
+    place = find(c, ticket);
+    if (place == MU_MAP_NONE)
+        return;
+    p = take(c, place);
+    if (rv != 0)
+        mu_bus_release(c->bus, p.event.seq);
+    if (p.kind == MU_PENDING_OP)
+        op_committed(c, &p, rv);
+    else
+        join_committed(c, &p, rv);
+    if (p.kind == MU_PENDING_JOIN)
+        mu_join_settled(c, &p, rv);
+    mu_event_unref(&p.event);
+    if (p.done)
+        p.done(p.ctx, rv, rv != 0 || p.deletes ? MU_NO_SLOT : p.slot);
+}
+
+void mu_write_tick(struct mu_conductor *c)
+{
+    for (uint32_t i = 0; i < c->waiting.n; i++) {
+        struct mu_pending *p = &c->waiting.at[i];
+        mu_op_fn done = p->done;
+
+        if (!p->ticket || !done || c->now < p->deadline)
+            continue;
+        p->done = NULL;
+        done(p->ctx, MU_ETIMEDOUT, MU_NO_SLOT);
+    }
+}
+
+void mu_write_forget_join(struct mu_conductor *c, const struct mu_batch_join *join)
+{
+    for (uint32_t i = 0; i < c->waiting.n; i++)
+        if (c->waiting.at[i].ticket && c->waiting.at[i].join == join)
+            c->waiting.at[i].join = NULL;
+}
+
+void mu_conductor_forget_op(struct mu_conductor *c, mu_op_fn done, void *ctx)
+{
+    for (uint32_t i = 0; i < c->waiting.n; i++) {
+        struct mu_pending *p = &c->waiting.at[i];
+
+        if (p->ticket && p->done == done && p->ctx == ctx)
+            p->done = NULL;
+    }
+}
+
+/* ---- operators ---- */
+
+/* What @op makes of @row, and how its event tells of it. */
+static void apply(enum mu_op op, const char *reason, struct mu_row *row, struct mu_event *event)
+{
+    event->reason = MU_WHY_OPERATOR;
+    switch (op) {
+    case MU_OP_ENABLE:
+    case MU_OP_DISABLE:
+        event->kind = MU_KIND_STATUS;
+        event->from = row->disabled ? MU_WORD_DISABLED : MU_WORD_ENABLED;
+        row->disabled = op == MU_OP_DISABLE;
+        event->to = row->disabled ? MU_WORD_DISABLED : MU_WORD_ENABLED;
+        row->disabled_reason = row->disabled ? reason : "";
+        break;
+    case MU_OP_FORCE_DOWN:
+    case MU_OP_UNFORCE:
+        event->kind = MU_KIND_FORCED;
+        event->from = row->forced_down ? MU_WORD_FORCED : MU_WORD_NOT_FORCED;
+        row->forced_down = op == MU_OP_FORCE_DOWN;
+        event->to = row->forced_down ? MU_WORD_FORCED : MU_WORD_NOT_FORCED;
+        row->forced_reason = row->forced_down ? reason : "";
+        break;
+    case MU_OP_DELETE:
+        event->kind = MU_KIND_DELETED;
+        event->from = MU_WORD_PRESENT;
+        event->to = MU_WORD_DELETED;
+        break;
+    }
+    row->revision++;
+}
+
+/* Proposes @row, with the roster's snapshots showing it from now on. */
+static int propose_op(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row,
+                      const char *reason)
+{
+    struct mu_row whole;
+    int rv;
+
+    if (*reason) {
+        p->event.text = mu_text_new(reason);
+        if (!p->event.text)
+            return MU_ENOMEM;
+    }
+    rv = mu_roster_pend(c->roster, p->slot, row, p->deletes);
+    if (rv == 0) {
+        if (!mu_roster_row(c->roster, p->slot, &whole))
+            whole = *row;
+        rv = mu_write_propose(c, p, &whole);
+        if (rv != 0)
+            mu_roster_settle(c->roster, p->slot, false);
+    }
+    mu_text_unref(p->event.text);
+    return rv;
+}
+
+static struct mu_pending new_op(struct mu_conductor *c, uint32_t slot, mu_op_fn done, void *ctx)
+{
+    return (struct mu_pending){
+        .kind = MU_PENDING_OP,
+        .slot = slot,
+        .event = {.at = mu_heart_wall(c),
+                  .who = mu_roster_ident(c->roster, slot),
+                  .evidence = mu_no_evidence},
+        .done = done,
+        .ctx = ctx,
+    };
+}
+
+int mu_conductor_write(struct mu_conductor *c, uint32_t slot, enum mu_op op, const char *reason,
+                       uint32_t revision, mu_time now, mu_op_fn done, void *ctx)
+{
+    struct mu_pending p;
+    struct mu_row row;
+    struct mu_err err;
+
+    mu_heart_enter(c, now);
+    if (!mu_roster_used(c->roster, slot))
+        return MU_ENOENT;
+    if (mu_text_check(reason, strlen(reason), MU_TEXT_MAX, "reason", &err) != 0)
+        return MU_EINVAL;
+    if (mu_roster_pending(c->roster, slot))
+        return MU_EBUSY;
+    (void)mu_roster_row(c->roster, slot, &row);
+    if (revision != MU_ANY_REVISION && revision != row.revision)
+        return MU_ECONFLICT;
+    p = new_op(c, slot, done, ctx);
+    p.deletes = op == MU_OP_DELETE;
+    apply(op, reason, &row, &p.event);
+    return propose_op(c, &p, &row, reason);
+}
+
+int mu_write_forget(struct mu_conductor *c, uint32_t slot)
+{
+    struct mu_pending p = new_op(c, slot, NULL, NULL);
+    struct mu_row row;
+
+    (void)mu_roster_row(c->roster, slot, &row);
+    p.deletes = true;
+    apply(MU_OP_DELETE, "", &row, &p.event);
+    p.event.reason = MU_WHY_FORGOTTEN;
+    return propose_op(c, &p, &row, "");
+}
+
+/* ---- beats by HTTP ---- */
+
+static int http_new(struct mu_conductor *c, const char *binary, const char *host,
+                    uint32_t wanted_ms, mu_op_fn done, void *ctx)
+{
+    struct mu_pending p = {.kind = MU_PENDING_HTTP, .done = done, .ctx = ctx};
+    struct mu_row row = {.zone = "", .labels = "{}", .version = "", .interval_ms = wanted_ms};
+    uint32_t slot;
+
+    return mu_join_propose(c, &row, binary, host, &p, &slot);
+}
+
+/* Of an agent that has no session: it is who it was, asked for another interval perhaps, or back
+ * from where it had said goodbye. */
+static int http_known(struct mu_conductor *c, uint32_t slot, const struct mu_row *was,
+                      uint32_t wanted_ms)
+{
+    struct mu_row row = *was;
+    char zone[MU_TEXT_MAX + 1], version[MU_TEXT_MAX + 1], labels[MU_LABELS_BYTES];
+    bool back = was->state == MU_LEFT || was->start_id != 0;
+
+    if (!back && mu_roster_interval_for(c->roster, slot, wanted_ms) == was->interval_ms)
+        return 0;
+    /* The roster's own strings may move while it changes. */
+    strcpy(zone, was->zone);
+    strcpy(version, was->version);
+    strncpy(labels, was->labels, sizeof(labels) - 1);
+    labels[sizeof(labels) - 1] = '\0';
+    row.zone = zone;
+    row.version = version;
+    row.labels = labels;
+    row.start_id = 0;
+    row.interval_ms = wanted_ms;
+    if (back) {
+        row.incarnation = mu_heart_new_life(c);
+        row.joined_at = mu_heart_wall(c);
+    }
+    return mu_roster_rejoin(c->roster, slot, &row);
+}
+
+int mu_conductor_http_beat(struct mu_conductor *c, const char *binary, const char *host,
+                           mu_dur interval, mu_time now, mu_op_fn done, void *ctx)
+{
+    uint32_t wanted_ms = (uint32_t)(interval / MU_MS), slot;
+    enum mu_reason why = MU_WHY_HEARD;
+    struct mu_err err;
+    struct mu_row was;
+    int rv;
+
+    mu_heart_enter(c, now);
+    if (mu_name_check(binary, strlen(binary), 1, &err) != 0 ||
+        mu_name_check(host, strlen(host), 0, &err) != 0)
+        return MU_EINVAL;
+    if (interval < 0 || interval > MU_HTTP_INTERVAL_MAX)
+        return MU_ERANGE;
+    slot = mu_roster_find_any(c->roster, binary, host);
+    if (slot == MU_NO_SLOT)
+        return http_new(c, binary, host, wanted_ms, done, ctx);
+    if (mu_roster_hidden(c->roster, slot) || !mu_roster_row(c->roster, slot, &was))
+        return MU_EBUSY;
+    /* An agent with a session speaks for itself; this is one beat more. */
+    if (was.session == 0) {
+        why = was.state == MU_LEFT ? MU_WHY_JOINED : MU_WHY_HEARD;
+        rv = http_known(c, slot, &was, wanted_ms);
+        if (rv != 0)
+            return rv;
+    }
+    mu_heart_heard(c, slot, why);
+    done(ctx, 0, slot);
+    return 0;
+}
