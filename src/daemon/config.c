@@ -19,8 +19,11 @@
  * by finish(), last. */
 
 enum type { DUR, COUNT, BYTES, BOOL, WORD, TEXT, PATH, PATTERN, ADDRS, URL };
-static const char *const type_names[] = {"duration", "number",  "size",    "boolean", "word",
-                                         "path",     "pattern", "address", "url"};
+static const char *const type_names[] = {
+    [DUR] = "duration", [COUNT] = "number", [BYTES] = "size",      [BOOL] = "boolean",
+    [WORD] = "word",    [TEXT] = "text",    [PATH] = "path",       [PATTERN] = "pattern",
+    [ADDRS] = "address", [URL] = "url",
+};
 
 enum { WORD_MAX = 32 };
 
