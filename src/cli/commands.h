@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 
+extern const struct mu_command mu_cmd_agent;
 extern const struct mu_command mu_cmd_completion;
 extern const struct mu_command mu_cmd_config;
 extern const struct mu_command mu_cmd_db;
