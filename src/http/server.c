@@ -81,7 +81,7 @@ void mu_server_answered(struct mu_req *req)
     if (!req->suspended)
         return;
     req->suspended = false;
-    MHD_resume_connection(req->mhd);
+    mu_server_resume(req->http, req->mhd);
 }
 
 /* ---- requests ---- */
@@ -239,14 +239,24 @@ static void on_epoll(uv_poll_t *poll, int status, int events)
     mu_server_pump(poll->data);
 }
 
+void mu_server_resume(struct mu_http *http, struct MHD_Connection *mhd)
+{
+    MHD_resume_connection(mhd);
+    http->resumed = true; /* its descriptor does not tell us */
+    uv_timer_start(&http->timeout, on_timeout, 0, 0);
+}
+
 void mu_server_pump(struct mu_http *http)
 {
     MHD_UNSIGNED_LONG_LONG ms;
 
     if (!http->mhd)
         return;
+    http->resumed = false;
     MHD_run(http->mhd);
-    if (MHD_get_timeout(http->mhd, &ms) == MHD_YES)
+    if (http->resumed)
+        uv_timer_start(&http->timeout, on_timeout, 0, 0);
+    else if (MHD_get_timeout(http->mhd, &ms) == MHD_YES)
         uv_timer_start(&http->timeout, on_timeout, ms, 0);
     else
         uv_timer_stop(&http->timeout);
@@ -298,7 +308,7 @@ static void drop_gone(struct mu_http *http)
             continue;
         req->dropped = true;
         req->suspended = false;
-        MHD_resume_connection(req->mhd);
+        mu_server_resume(http, req->mhd);
     }
 }
 

@@ -41,6 +41,7 @@ struct mu_http {
     uv_idle_t idle;
     struct mu_list listeners, peers, reqs, slices;
     uint32_t npeers, nevicted;
+    bool resumed; /* a connection, which microhttpd must be run for */
     bool closing;
     unsigned handles; /* of the loop, still open */
     mu_time close_by;
@@ -66,6 +67,7 @@ void mu_listen_retry(struct mu_http *http);         /* after descriptors had run
 
 /* A handle of the loop is closed: the last one ends a close. */
 void mu_server_handle_closed(struct mu_http *http);
+void mu_server_resume(struct mu_http *http, struct MHD_Connection *mhd);
 void mu_server_pump(struct mu_http *http); /* lets microhttpd do what it can */
 
 #endif

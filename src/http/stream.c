@@ -146,7 +146,7 @@ void mu_stream_wake(struct mu_stream *stream)
     if (!stream->suspended)
         return;
     stream->suspended = false;
-    MHD_resume_connection(stream->mhd);
+    mu_server_resume(stream->feed->http, stream->mhd);
 }
 
 static struct mu_stream *stream_of(struct mu_list *link)
