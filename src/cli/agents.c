@@ -80,7 +80,7 @@ static void put_detail(struct mu_buf *out, const json_t *detail)
     double n, limit;
 
     if (number(detail, "silence_ms", &n)) {
-        mu_buf_printf(out, ", %s without a beat", mu_people_span(n / 1e3, span));
+        mu_buf_printf(out, ", %.2f s without a beat", n / 1e3);
         if (number(detail, "threshold_ms", &limit))
             mu_buf_printf(out, " (allowed: %s)", mu_people_span(limit / 1e3, span));
     }

@@ -48,26 +48,36 @@ int mu_feed_from_now(struct mu_feed *f, struct mu_err *err)
     return rv;
 }
 
+/* Passes over what is no longer kept. Returns whether that helps. */
+static bool skip_trimmed(struct mu_feed *f, const json_t *problem)
+{
+    uint64_t oldest = number(problem, "oldest");
+
+    if (oldest <= f->since + 1)
+        return false;
+    fprintf(stderr, "muster: events %llu to %llu are no longer kept\n",
+            (unsigned long long)f->since + 1, (unsigned long long)oldest - 1);
+    f->since = oldest - 1;
+    return true;
+}
+
 int mu_feed_next(struct mu_feed *f, mu_dur wait, json_t **events, struct mu_err *err)
 {
     char query[96];
     json_t *answer = NULL;
+    int rv;
 
     *events = NULL;
-    snprintf(query, sizeof(query), "limit=1000&since=%llu", (unsigned long long)f->since);
-    if (wait > 0)
-        snprintf(query, sizeof(query), "limit=1000&since=%llu&wait=%lldms",
-                 (unsigned long long)f->since, (long long)(wait / MU_MS));
-    int rv = get(f, query, wait, &answer, err);
-    if (rv == MU_EGONE) {
-        uint64_t oldest = number(answer, "oldest");
-        if (oldest > f->since + 1) {
-            fprintf(stderr, "muster: events %llu to %llu are no longer kept\n",
-                    (unsigned long long)f->since + 1, (unsigned long long)oldest - 1);
-            f->since = oldest - 1;
-            rv = (*events = json_array()) ? 0 : mu_err_set(err, MU_ENOMEM, "out of memory");
-        }
-    } else if (rv == 0) {
+    do {
+        int n =
+            snprintf(query, sizeof(query), "limit=1000&since=%llu", (unsigned long long)f->since);
+        if (wait > 0)
+            snprintf(query + n, sizeof(query) - (size_t)n, "&wait=%lldms",
+                     (long long)(wait / MU_MS));
+        json_decref(answer);
+        rv = get(f, query, wait, &answer, err);
+    } while (rv == MU_EGONE && skip_trimmed(f, answer));
+    if (rv == 0) {
         f->since = number(answer, "next");
         *events = json_incref(json_object_get(answer, "events"));
     }

@@ -1,5 +1,6 @@
 /* muster: finds the command, reads its options, runs it. */
 #include <errno.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,14 +68,20 @@ static int run(struct mu_args *args, int argc, char **argv)
     return command->run(args);
 }
 
+/* Names are UTF-8 whatever the locale says; the locale has the widths of letters on the screen. */
+static void use_utf8(void)
+{
+    setlocale(LC_CTYPE, "");
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 int main(int argc, char **argv)
 {
     struct mu_args args = {0};
 
-    setlocale(LC_CTYPE,
-              ""); /* the width of characters in tables; all else stays as programs read it */
-    signal(SIGPIPE,
-           SIG_DFL); /* `muster list | head` ends quietly, even below a parent that ignores it */
+    use_utf8();
+    signal(SIGPIPE, SIG_DFL); /* `muster list | head` ends quietly, whatever our parent ignores */
     int code = finish_output(&args, run(&args, argc, argv));
     mu_args_fini(&args);
     return code;

@@ -29,6 +29,9 @@ static bool plain_string(const char *text)
 
     if (!isalpha((unsigned char)*text))
         return false;
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20)
+            return false;
     for (size_t i = 0; i < MU_ARRAY_LEN(words); i++)
         if (strcasecmp(text, words[i]) == 0)
             return false;
