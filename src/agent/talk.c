@@ -8,6 +8,7 @@
 
 #define INTERVAL_MIN   (10 * MU_MS)
 #define RETRY_DEFAULT  (30 * MU_SEC) /* of what was refused for now, without a time */
+#define REJOIN_WAIT    (250 * MU_MS)
 #define JOIN_BYTES_MAX (MU_FRAME_MAX - 1024)
 
 /* Sends one message in its frame. Returns 0 or MU_ENOMEM, nothing sent. */
@@ -237,6 +238,10 @@ static void on_done(struct mu_session *s, const struct mu_done *done, mu_time no
             m->retry_at = retry_time(s, done->retry_ms ? done->retry_ms : 1000, now);
             return;
         }
+        if (!end && done->rv == MU_ENOENT) { /* not known in this session: join, then report */
+            member_want_join(s, m, now + REJOIN_WAIT);
+            return;
+        }
         if (end)
             member_stop(s, id, MEMBER_LEFT);
         else
@@ -325,7 +330,9 @@ void talk_ack(struct mu_session *s, const uint8_t *data, size_t n, bool by_strea
 /* The conductor gives up on this stream, and says why. */
 static int on_error(struct mu_session *s, const struct mu_error_msg *error, mu_time now)
 {
-    if (error->rv == MU_ENOENT)
+    bool attaching = s->stream == STREAM_ATTACHING && !is_temporary(error->rv);
+
+    if (error->rv == MU_ENOENT || attaching) /* another fleet's secret is no reason to give up */
         lose_session(s, now);
     for (uint32_t id = 0; id < s->nmembers; id++)
         if (s->members[id].state == MEMBER_JOINING && error->rv != MU_ENOENT)

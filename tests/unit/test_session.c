@@ -54,6 +54,7 @@ struct world {
     int join_rv, done_rv;      /* what it answers */
     uint8_t status, bad_index; /* of acks, and whom they mean; 255 = all */
     bool lose_datagrams, mute, unreachable, forgot;
+    int forgot_rv; /* how it says so; 0 = MU_ENOENT */
 
     /* what it saw */
     struct heard_beat beats[BEATS];
@@ -219,7 +220,8 @@ static void done(struct world *w, uint32_t id)
 static void on_sealed(struct world *w, const struct mu_msg *msg)
 {
     const uint8_t *data = (const uint8_t *)msg->sealed.p;
-    struct mu_msg error = {.type = MU_MSG_ERROR, .error = {.rv = MU_ENOENT}};
+    struct mu_msg error = {.type = MU_MSG_ERROR,
+                           .error = {.rv = w->forgot_rv ? w->forgot_rv : MU_ENOENT}};
     uint8_t out[1 + MU_ACK_LEN];
     struct mu_msg ack = {.type = MU_MSG_ACK, .sealed = {(char *)out, MU_ACK_LEN}};
     struct mu_beat beat;
@@ -785,6 +787,40 @@ static void session_joins_anew_where_it_is_not_known_any_more(void **state)
     assert_int_equal(status_of(w, 0).lease, MU_LEASE_HELD);
 }
 
+static void session_joins_anew_where_its_attach_is_refused(void **state)
+{
+    struct world *w = joined_world(state);
+
+    w->forgot = true;
+    w->forgot_rv = MU_EAGAIN; /* for now: it attaches again */
+    lose_stream(w);
+    run(w, 5 * MU_SEC);
+    assert_int_equal(w->attaches, 2);
+    assert_int_equal(w->joins, 1);
+    w->forgot = true;
+    w->forgot_rv = MU_EPERM; /* another fleet's conductor, to which our seal means nothing */
+    lose_stream(w);
+    run(w, 5 * MU_SEC);
+    assert_int_equal(w->joins, 2);
+    assert_true(w->offered_uuid);
+    assert_int_equal(status_of(w, 0).lease, MU_LEASE_HELD);
+}
+
+static void session_joins_again_to_report_what_the_conductor_cannot_place(void **state)
+{
+    struct world *w = joined_world(state);
+
+    w->done_rv = MU_ENOENT;
+    assert_int_equal(mu_session_report(w->s, 0, "{}", 2, w->now), 0);
+    run(w, 0);
+    w->done_rv = 0;
+    run(w, 2 * MU_SEC);
+    assert_int_equal(w->joins, 2);
+    assert_int_equal(w->reports, 2);
+    assert_int_equal(w->notices[MU_NOTICE_DONE], 1);
+    assert_int_equal(w->notice_rv, 0);
+}
+
 static void session_joins_one_agent_again_when_told(void **state)
 {
     struct world *w = *state;
@@ -1132,6 +1168,8 @@ int main(void)
         TEST(session_cannot_be_made_to_beat_for_ever),
         TEST(session_attaches_again_with_the_new_epoch),
         TEST(session_joins_anew_where_it_is_not_known_any_more),
+        TEST(session_joins_anew_where_its_attach_is_refused),
+        TEST(session_joins_again_to_report_what_the_conductor_cannot_place),
         TEST(session_joins_one_agent_again_when_told),
         TEST(session_stops_an_agent_that_was_superseded),
         TEST(session_fenced_agent_goes_on_beating),
