@@ -90,9 +90,9 @@ static size_t gather(struct mu_checkpoint *checkpoint)
             continue;
         mu_roster_beat(checkpoint->roster, checkpoint->cursor, &beat->last_seen,
                        &beat->report_count);
-        if (beat->last_seen < checkpoint->since)
+        if (beat->last_seen < checkpoint->since ||
+            !mu_roster_row(checkpoint->roster, checkpoint->cursor, &row))
             continue;
-        mu_roster_row(checkpoint->roster, checkpoint->cursor, &row);
         beat->row = row.id;
         sorted = sorted && (n == 0 || beat[-1].row < row.id);
         n++;

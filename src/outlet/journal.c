@@ -135,9 +135,9 @@ static void gather_slot(struct mu_journal *journal, uint32_t slot)
 {
     struct mu_row row;
 
-    if (!mu_roster_used(journal->config.roster, slot))
+    if (!mu_roster_used(journal->config.roster, slot) ||
+        !mu_roster_row(journal->config.roster, slot, &row))
         return;
-    mu_roster_row(journal->config.roster, slot, &row);
     if (mu_gather_row(journal->gather, &row))
         mu_slotset_put(&journal->dirty, slot);
 }
@@ -147,10 +147,11 @@ static void gather_slot(struct mu_journal *journal, uint32_t slot)
 static int gather_change(struct mu_journal *journal, const struct mu_change *change)
 {
     uint32_t slot = mu_roster_find_row(journal->config.roster, change->row.id);
-    struct mu_row row = change->row;
+    struct mu_row row;
 
-    if (slot != MU_NO_SLOT && !change->deletes) {
-        mu_roster_row(journal->config.roster, slot, &row);
+    if (slot == MU_NO_SLOT || !mu_roster_row(journal->config.roster, slot, &row)) {
+        row = change->row;
+    } else {
         row.disabled = change->row.disabled;
         row.disabled_reason = change->row.disabled_reason;
         row.forced_down = change->row.forced_down;
@@ -247,6 +248,14 @@ static void flush(struct mu_journal *journal)
         mu_store_commit(journal->config.store, &gather->batch, on_committed, journal) == 0;
 }
 
+static void mark_row(struct mu_journal *journal, uint32_t row)
+{
+    uint32_t slot = mu_roster_find_row(journal->config.roster, row);
+
+    if (slot != MU_NO_SLOT)
+        mu_slotset_put(&journal->dirty, slot);
+}
+
 /* The store will never have this batch. */
 static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err)
 {
@@ -261,11 +270,10 @@ static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err
         else
             note_lost(journal, gather->events[i].seq);
     }
-    for (size_t i = 0; i < gather->batch.nrows; i++) {
-        uint32_t slot = mu_roster_find_row(journal->config.roster, gather->rows[i].id);
-        if (slot != MU_NO_SLOT)
-            mu_slotset_put(&journal->dirty, slot);
-    }
+    for (size_t i = 0; i < gather->batch.nrows; i++)
+        mark_row(journal, gather->rows[i].id);
+    for (size_t i = 0; i < gather->batch.ndeletes; i++)
+        mark_row(journal, gather->deletes[i]);
     journal->hold_until = journal->now + REFUSED_PAUSE;
 }
 
