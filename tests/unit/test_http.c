@@ -253,7 +253,7 @@ static void a_payload_comes_from_the_store(void **state)
     batch.rows = &row;
     batch.nrows = 1;
     assert_int_equal(mu_store_commit(w->store, &batch, NULL, NULL), 0);
-    mu_roster_payload(w->conductor.roster, slot, 1, 7);
+    mu_roster_payload(w->conductor.roster, slot, 1, 7, mu_clock_now());
     a = get(w, "/v1/agents/a@b/payload");
     assert_int_equal(a.status, 200);
     assert_string_equal(a.body, "{\"a\":1}");
