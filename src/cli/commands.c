@@ -4,6 +4,7 @@
 
 /* clang-format off */
 const struct mu_command *const mu_commands[] = {
+    &mu_cmd_conductor,
     &mu_cmd_agent,
     &mu_cmd_list,
     &mu_cmd_show,

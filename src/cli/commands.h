@@ -6,6 +6,7 @@
 
 extern const struct mu_command mu_cmd_agent;
 extern const struct mu_command mu_cmd_completion;
+extern const struct mu_command mu_cmd_conductor;
 extern const struct mu_command mu_cmd_config;
 extern const struct mu_command mu_cmd_db;
 extern const struct mu_command mu_cmd_delete;

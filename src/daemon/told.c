@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "conductor/hearing.h"
 #include "daemon/rooms.h"
 
 #define STATUS_EVERY   (5 * MU_SEC)
@@ -169,6 +170,15 @@ static void check_journal(const struct mu_rooms *rooms, mu_check_fn each, void *
     each(ctx, "journal", ok, ok ? "ok" : text);
 }
 
+static void check_hearing(const struct mu_rooms *rooms, mu_check_fn each, void *ctx)
+{
+    char text[256];
+    bool ok = mu_hearing_ready(mu_conductor_hearing(rooms->conductor), mu_clock_now(), text,
+                               sizeof(text));
+
+    each(ctx, "hearing", ok, ok ? "ok" : text);
+}
+
 void mu_rooms_checks(void *ctx, mu_check_fn each, void *each_ctx)
 {
     const struct mu_rooms *rooms = ctx;
@@ -176,4 +186,5 @@ void mu_rooms_checks(void *ctx, mu_check_fn each, void *each_ctx)
     each(each_ctx, "draining", !rooms->draining, rooms->draining ? "stopping" : "ok");
     check_store(rooms, each, each_ctx);
     check_journal(rooms, each, each_ctx);
+    check_hearing(rooms, each, each_ctx);
 }

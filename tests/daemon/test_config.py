@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""muster config, and what a conductor makes of its configuration while it runs."""
+
+import os
+import signal
+import tempfile
+import unittest
+
+from lib import tap, wait
+from lib.conductor import Conductor, clean_env, muster
+
+
+class Command(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix='muster-test-')
+        self.addCleanup(self.folder.cleanup)
+        self.conf = os.path.join(self.folder.name, 'muster.conf')
+
+    def write(self, text, name='muster.conf'):
+        path = os.path.join(self.folder.name, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+
+    def run_config(self, *args, env=None):
+        return muster('config', *args, '--config', self.conf, env=clean_env(env))
+
+    def test_check_says_nothing_of_a_good_file(self):
+        self.write('[conductor]\nmax_agents = 5\n')
+        result = self.run_config('check')
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '', ''))
+
+    def test_check_ends_with_2_and_names_file_line_and_nearest_name(self):
+        self.write('[conductor]\nmax_agent = 5\n')
+        result = self.run_config('check')
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(f'{self.conf}:2: ', result.stderr)
+        self.assertIn('did you mean max_agents?', result.stderr)
+        self.assertEqual(result.stderr.count('\n'), 1)
+
+    def test_check_ends_with_2_without_the_file(self):
+        result = self.run_config('check')
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(self.conf, result.stderr)
+
+    def test_check_warns_of_times_that_are_close(self):
+        self.write('[DEFAULT]\nreport_interval = 10s\nservice_down_time = 26s\n')
+        result = self.run_config('check')
+        self.assertEqual(result.returncode, 0)
+        self.assertIn('warning', result.stderr)
+
+    def test_show_tells_the_origin_of_each_value(self):
+        self.write('[conductor]\nmax_agents = 5\nmax_http = 50\n')
+        self.write('[conductor]\nmax_http = 60\n', 'conf.d/a.conf')
+        result = self.run_config('show', '--origin', env={'MUSTER_LOG_LEVEL': 'warn'})
+        lines = {line.split(' ')[0]: line for line in result.stdout.splitlines()}
+        self.assertIn(f'; {self.conf}:2', lines['max_agents'])
+        self.assertIn('conf.d/a.conf:2', lines['max_http'])
+        self.assertIn('= 60 ', lines['max_http'])
+        self.assertIn('; MUSTER_LOG_LEVEL', lines['level'])
+        self.assertIn('; default', lines['join_rate'])
+
+    def test_a_variable_that_is_wrong_is_named(self):
+        self.write('')
+        result = self.run_config('check', env={'MUSTER_CONDUCTOR_MAX_AGNTS': '3'})
+        self.assertEqual(result.returncode, 2)
+        self.assertIn('MUSTER_CONDUCTOR_MAX_AGNTS', result.stderr)
+        self.assertIn('max_agents', result.stderr)
+
+
+class Start(unittest.TestCase):
+    """A conductor that is told something wrong ends with 2 and one line."""
+
+    def refuse(self, *args, config=''):
+        c = Conductor(config=config, args=args)
+        self.addCleanup(c.clean)
+        c.launch()
+        code = c.process.wait(wait.PATIENCE)
+        self.assertEqual(code, 2, c.log())
+        self.assertEqual(c.log().count('\n'), 1, c.log())
+        return c.log()
+
+    def test_an_open_address_is_refused_with_the_cure(self):
+        log = self.refuse('--listen', '0.0.0.0:0')
+        self.assertIn('0.0.0.0:0', log)
+        self.assertIn('insecure', log)
+
+    def test_a_wrong_value_is_refused_before_anything_is_made(self):
+        c = Conductor(config='[conductor]\nmax_agents = many\n')
+        self.addCleanup(c.clean)
+        self.assertEqual(c.launch().process.wait(wait.PATIENCE), 2)
+        self.assertIn('many', c.log())
+        self.assertFalse(os.path.exists(c.db))
+
+    def test_times_that_contradict_are_refused(self):
+        log = self.refuse(config='[DEFAULT]\nreport_interval = 9s\nservice_down_time = 5s\n')
+        self.assertIn('9s', log)
+        self.assertIn('5s', log)
+
+    def test_an_open_address_is_taken_where_it_is_said_aloud(self):
+        with Conductor(args=['--listen', '0.0.0.0:0', '--insecure']) as c:
+            self.assertTrue(c.web.reachable())
+
+
+class Reload(unittest.TestCase):
+    def test_a_wrong_file_changes_nothing(self):
+        with Conductor() as c:
+            c.web.ask('PUT', '/v1/agents/a@h/beat')
+            c.set_config('[DEFAULT]\nservice_down_time = none\n')
+            c.signal(signal.SIGHUP)
+            c.await_log('not reloaded')
+            self.assertIn('none', c.log())
+            self.assertEqual(c.web.get('/v1/agents/a@h').json['down_time_s'], 3.0)
+
+    def test_new_times_hold_for_agents_that_are_there(self):
+        with Conductor() as c:
+            c.web.ask('PUT', '/v1/agents/a@h/beat')
+            c.set_config('[DEFAULT]\nreport_interval = 1s\nservice_down_time = 30s\n')
+            c.signal(signal.SIGHUP)
+            wait.until(lambda: c.web.get('/v1/agents/a@h').json['down_time_s'] == 30.0, c.log)
+            self.assertEqual(c.downs(), [])
+
+    def test_what_takes_a_restart_is_named(self):
+        with Conductor() as c:
+            c.set_config(Conductor.TIMES + '[conductor]\nmax_agents = 17\n')
+            c.signal(signal.SIGHUP)
+            c.await_log('max_agents')
+            self.assertIn('restart', c.log())
+
+    def test_the_level_of_the_log_changes(self):
+        with Conductor() as c:
+            c.set_config(Conductor.TIMES + '[log]\nlevel = error\n')
+            c.signal(signal.SIGHUP)
+            for _ in range(2):  # by the second answer the loop has been at the signal
+                c.web.get('/livez')
+            before = c.log()
+            c.signal(signal.SIGUSR1)
+            self.assertEqual(c.stop(), 0)
+            self.assertNotIn('state of the fleet', c.log()[len(before):])
+
+
+if __name__ == '__main__':
+    tap.main()

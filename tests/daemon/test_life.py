@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""A conductor's life as a process: start, ports, signals, end."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import time
+import unittest
+
+from lib import tap, wait
+from lib.conductor import Conductor
+from lib.wire import Sender
+
+
+class Begin(unittest.TestCase):
+    def test_the_ports_file_names_both_ports_and_nothing_else(self):
+        with Conductor() as c:
+            with open(c.ports_file, encoding='ascii') as file:
+                self.assertRegex(file.read(), r'\Aagents=\d+\nhttp=\d+\n\Z')
+            self.assertEqual([n for n in os.listdir(c.folder) if n.startswith('ports')], ['ports'])
+            socket.create_connection(('127.0.0.1', c.agents_port), timeout=5).close()
+            self.assertEqual(c.web.get('/livez').status, 200)
+
+    def test_it_is_ready_once_it_listens(self):
+        with Conductor() as c:
+            self.assertEqual(c.web.get('/readyz').status, 200)
+            text = c.web.get('/readyz?verbose').text
+            for check in ('store', 'journal', 'hearing', 'draining'):
+                self.assertIn(f'[+]{check} ok', text)
+
+    def test_the_log_tells_that_it_is_ready_and_where(self):
+        with Conductor() as c:
+            line = next(line for line in c.log().splitlines() if 'ready' in line)
+            self.assertIn(f'agents_port={c.agents_port}', line)
+            self.assertIn(f'http_port={c.http_port}', line)
+            self.assertRegex(line, r'max_streams=[1-9]\d*')
+
+    def test_a_taken_port_is_named_with_its_owner_and_the_flag(self):
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            for flag in ('--listen', '--http'):
+                c = Conductor(args=[flag, f'127.0.0.1:{port}'])
+                self.addCleanup(c.clean)
+                self.assertEqual(c.launch().process.wait(wait.PATIENCE), 1)
+                self.assertIn(str(port), c.log())
+                self.assertIn(f'process {os.getpid()} ', c.log())
+                self.assertIn(flag, c.log())
+
+    def test_the_fleet_secret_is_made_once_and_for_its_owner_alone(self):
+        with Conductor() as c:
+            path = c.db + '.secret'
+            self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+            with open(path, encoding='ascii') as file:
+                first = file.read()
+            self.assertRegex(first, r'\A[0-9a-f]{32}\n\Z')
+            c.stop()
+            c.start()
+            with open(path, encoding='ascii') as file:
+                self.assertEqual(file.read(), first)
+
+    def test_a_secret_that_others_can_read_is_refused(self):
+        with Conductor() as c:
+            c.stop()
+            os.chmod(c.db + '.secret', 0o644)
+            self.assertNotEqual(c.launch().process.wait(wait.PATIENCE), 0)
+            self.assertIn('chmod 600', c.log())
+
+    def test_a_secret_that_is_none_is_refused(self):
+        with Conductor() as c:
+            c.stop()
+            with open(c.db + '.secret', 'w', encoding='ascii') as file:
+                file.write('0123')
+            self.assertNotEqual(c.launch().process.wait(wait.PATIENCE), 0)
+            self.assertIn('holds no fleet secret', c.log())
+
+    def test_an_agent_without_the_token_is_refused(self):
+        with Conductor() as c:
+            c.stop()
+            token = os.path.join(c.folder, 'token')
+            with open(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), 'w', encoding='ascii') as file:
+                file.write('sesame\n')
+            c.set_config(Conductor.TIMES + f'[conductor]\ntoken_file = {token}\n')
+            c.start()
+            sender = Sender(c.agents_port, ['a@h'])
+            with self.assertRaises((ConnectionError, AssertionError)):
+                sender.join()
+            sender.die()
+            self.assertEqual(c.agents(), {})
+            self.assertNotIn('sesame', c.log())
+
+    def test_few_descriptors_are_told_with_the_cure(self):
+        c = Conductor(prefix=['prlimit', '--nofile=100:100'])
+        self.addCleanup(c.clean)
+        self.assertNotEqual(c.launch().process.wait(wait.PATIENCE), 0)
+        self.assertIn('LimitNOFILE', c.log())
+
+
+class End(unittest.TestCase):
+    def test_a_term_stores_what_there_is_and_ends_with_0(self):
+        with Conductor() as c:
+            with Sender(c.agents_port, [f'a{i}@h' for i in range(50)]) as sender:
+                wait.until(lambda: sender.acked > 1, 'acks')
+                started = time.monotonic()
+                self.assertEqual(c.stop(), 0, c.log())
+                self.assertLess(time.monotonic() - started, 5)
+                c.start()
+                agents = c.agents()
+                self.assertEqual(len(agents), 50)
+                for agent in agents.values():  # the last checkpoint has its beats
+                    self.assertGreater(agent['report_count'], 0)
+
+    def test_an_interrupt_is_as_good_as_a_term(self):
+        with Conductor() as c:
+            c.signal(signal.SIGINT)
+            self.assertEqual(c.process.wait(10), 0)
+
+    def test_the_ports_are_free_again_at_once(self):
+        with Conductor() as c:
+            ports = c.agents_port, c.http_port
+            for _ in range(3):
+                self.assertEqual(c.stop(), 0)
+                c.start()
+                self.assertEqual((c.agents_port, c.http_port), ports)
+
+    def test_the_state_is_told_in_the_log_on_usr1(self):
+        with Conductor() as c:
+            c.web.ask('PUT', '/v1/agents/a@h/beat')
+            c.signal(signal.SIGUSR1)
+            c.await_log('state of the transport')
+            line = next(line for line in c.log().splitlines() if 'state of the fleet' in line)
+            self.assertTrue(re.search(r'\bagents=1\b', line) and re.search(r'\bup=1\b', line), line)
+
+    def test_a_reader_that_waits_is_let_go(self):
+        with Conductor() as c:
+            with socket.create_connection(('127.0.0.1', c.http_port), timeout=10) as sock:
+                sock.sendall(b'GET /v1/events HTTP/1.1\r\nHost: localhost\r\n'
+                             b'Accept: text/event-stream\r\n\r\n')
+                self.assertIn(b'200', sock.recv(4096))
+                self.assertEqual(c.stop(), 0)
+                while sock.recv(4096):
+                    pass
+
+
+if __name__ == '__main__':
+    tap.main()

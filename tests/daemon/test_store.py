@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""What may happen to a database: taken, rubbish, newer, unwritable, full, frozen."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+import unittest
+
+from lib import tap, wait
+from lib.conductor import SOAK, Conductor, muster
+from lib.wire import Sender
+
+FROZEN = 60 if SOAK else 8
+NOBODY = 65534
+
+
+class Refused(unittest.TestCase):
+    def refuse(self, c, *words):
+        """Expects that @c ends with one line that has @words."""
+        self.addCleanup(c.clean)
+        before = len(c.log()) if os.path.exists(c.log_file) else 0
+        c.launch()
+        self.assertNotEqual(c.process.wait(wait.PATIENCE), 0)
+        log = c.log()[before:]
+        self.assertEqual(log.count('\n'), 1, log)
+        for word in words:
+            self.assertIn(word, log)
+        self.assertFalse(os.path.exists(c.ports_file))
+
+    def test_a_second_conductor_names_the_first(self):
+        with Conductor() as first:
+            self.refuse(Conductor(store=first.store), str(first.process.pid), first.db)
+            self.assertTrue(first.web.ready())
+
+    def test_rubbish_is_no_database(self):
+        c = Conductor()
+        rubbish = os.urandom(8192)
+        with open(c.db, 'wb') as file:
+            file.write(rubbish)
+        self.refuse(c, c.db)
+        with open(c.db, 'rb') as file:
+            self.assertEqual(file.read(), rubbish)
+
+    def test_a_database_of_something_else_is_left_alone(self):
+        c = Conductor()
+        with sqlite3.connect(c.db) as db:
+            db.execute('CREATE TABLE songs (name TEXT)')
+        db.close()
+        self.refuse(c, c.db)
+        with sqlite3.connect(c.db) as db:
+            self.assertEqual(db.execute('SELECT name FROM sqlite_master').fetchall(), [('songs',)])
+        db.close()
+
+    def test_a_newer_schema_is_not_touched(self):
+        with Conductor() as c:
+            c.stop()
+            db = sqlite3.connect(c.db)
+            db.execute('PRAGMA user_version = 999')
+            db.close()
+            self.refuse(c, '999')
+
+    def test_a_folder_that_cannot_be_written_is_named(self):
+        c = Conductor()
+        if os.geteuid() == 0:  # root may write everywhere
+            c.prefix = ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups']
+            os.chmod(c.folder, 0o755)
+        closed = os.path.join(c.folder, 'closed')
+        os.mkdir(closed)
+        os.chmod(closed, 0o555)
+        c.store = f'sqlite:{closed}/muster.db'
+        c.ports_file = os.path.join(closed, 'ports')
+        self.refuse(c, closed)
+
+    def test_a_folder_that_is_not_there_is_named(self):
+        c = Conductor(store='sqlite:/nonexistent/muster.db')
+        self.refuse(c, '/nonexistent')
+
+
+class Db(unittest.TestCase):
+    """muster db beside a running conductor."""
+
+    def test_status_and_backup_work_while_it_runs_and_upgrade_waits(self):
+        with Conductor() as c:
+            c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
+            status = muster('db', 'status', '--store', c.store)
+            self.assertEqual(status.returncode, 0, status.stderr)
+            self.assertIn('agents   1\n', status.stdout)
+            self.assertIn(str(c.process.pid), status.stdout)
+            upgrade = muster('db', 'upgrade', '--store', c.store)
+            self.assertNotEqual(upgrade.returncode, 0)
+            self.assertIn(str(c.process.pid), upgrade.stderr)
+            copy = os.path.join(c.folder, 'copy.db')
+            self.assertEqual(muster('db', 'backup', copy, '--store', c.store).returncode, 0)
+            self.assertNotEqual(muster('db', 'backup', copy, '--store', c.store).returncode, 0)
+            self.assertEqual(c.stop(), 0)
+            shutil.copy(c.db + '.secret', copy + '.secret')
+            c.store = 'sqlite:' + copy
+            c.start()
+            self.assertIn('a@h', c.agents())
+
+    def test_upgrade_has_nothing_to_do_on_a_new_one(self):
+        with Conductor() as c:
+            c.stop()
+            result = muster('db', 'upgrade', '--store', c.store)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn('up to date', result.stdout)
+
+
+class Away(unittest.TestCase):
+    """The store is not to be had; beats and verdicts go on, and it comes back by itself."""
+
+    def away(self, c, take_away, give_back, seconds):
+        living = Sender(c.agents_port, [f'a{i}@living' for i in range(20)])
+        dying = Sender(c.agents_port, ['a@dying'])
+        self.addCleanup(living.die)
+        self.addCleanup(dying.die)
+        living.start()
+        dying.start()
+        wait.until(lambda: living.acked > 1, 'acks')
+        take_away()
+        taken = time.monotonic()
+        dying.die()
+        wait.until(lambda: c.states()['a@dying'] == 'down', c.log)
+        answer = c.web.ask('PUT', '/v1/agents/a0@living/status', {'status': 'disabled', 'reason': 'x'})
+        self.assertEqual(answer.status, 503, answer.text)
+        self.assertIn('Retry-After', answer.headers)
+        wait.until(lambda: not c.web.ready(), c.log)
+        self.assertIn('[-]store', c.web.get('/readyz?verbose').text)
+        acked = living.acked
+        while time.monotonic() < taken + seconds:
+            began = time.monotonic()
+            self.assertEqual(c.web.get('/livez').status, 200)
+            self.assertLess(time.monotonic() - began, 1)
+            time.sleep(0.2)
+        self.assertGreater(living.acked, acked)
+        self.assertEqual({s for n, s in c.states().items() if 'living' in n}, {'up'})
+        give_back()
+        wait.until(c.web.ready, c.log, patience=30)
+        answer = c.web.ask('PUT', '/v1/agents/a1@living/status', {'status': 'disabled', 'reason': 'y'})
+        self.assertEqual(answer.status, 200, answer.text)
+        self.assertEqual(c.downs(), ['a@dying'])
+        self.assertEqual(c.web.metric('muster_events_lost_total'), 0)
+        self.assertEqual((living.joins, dying.joins), (1, 1))
+        c.kill()
+        c.start()  # what waited was stored
+        agents = c.agents()
+        self.assertEqual(agents['a@dying']['state'], 'down')
+        self.assertEqual(agents['a1@living']['disabled_reason'], 'y')
+        self.assertEqual(c.downs(), ['a@dying'])
+
+    def test_a_frozen_store_stops_nothing(self):
+        with Conductor() as c:
+            db = sqlite3.connect(c.db, isolation_level=None, check_same_thread=False)
+            self.addCleanup(db.close)
+            self.away(c, lambda: db.execute('BEGIN EXCLUSIVE'), lambda: db.execute('ROLLBACK'), FROZEN)
+
+    def test_a_full_disk_stops_nothing(self):
+        c = Conductor()
+        self.addCleanup(c.clean)
+        disk = os.path.join(c.folder, 'disk')
+        os.mkdir(disk)
+        holder = self.mount(disk)
+        c.store = f'sqlite:{disk}/muster.db'
+        c.prefix = ['nsenter', '-t', str(holder), '-m', *(['-U'] if os.geteuid() else [])]
+        c.start()
+        filler = f'/proc/{holder}/root{disk}/filler'
+
+        def fill():
+            with open(filler, 'wb', buffering=0) as file:
+                for size in (65536, 256):
+                    try:
+                        while True:
+                            file.write(bytes(size))
+                    except OSError:
+                        pass
+
+        self.away(c, fill, lambda: os.unlink(filler), 5)
+
+    def mount(self, folder):
+        """Mounts 2 MB at @folder, for a process of ours alone. Returns its pid."""
+        unshare = ['unshare', '-m'] if os.geteuid() == 0 else ['unshare', '-rm']
+        holder = subprocess.Popen(
+            [*unshare, 'sh', '-c', 'mount -t tmpfs -o size=2m none "$0" && echo && exec sleep 3600', folder],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        self.addCleanup(holder.wait)
+        self.addCleanup(holder.kill)
+        self.addCleanup(holder.stdout.close)
+        if holder.stdout.readline() != b'\n':
+            self.skipTest("no file system of one's own may be mounted here")
+        return holder.pid
+
+
+if __name__ == '__main__':
+    tap.main()
