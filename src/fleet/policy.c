@@ -142,7 +142,7 @@ struct mu_times mu_times_for(const struct mu_policy *policy, mu_dur wanted, int 
     }
     t.interval = wanted;
     /* A slower agent than the policy thought of is not suspect between two of its beats. */
-    if (t.suspect < default_suspect(wanted, t.down))
+    if (wanted > policy->times.interval && t.suspect < default_suspect(wanted, t.down))
         t.suspect = default_suspect(wanted, t.down);
     return t;
 }
