@@ -191,6 +191,18 @@ static void take_event(struct mu_journal *journal, const struct mu_backlog_entry
     mu_backlog_pop(&journal->backlog);
 }
 
+/* A batch deletes first and inserts then: the row of who goes must not come by a verdict's way. */
+static void spare_deleted(struct mu_journal *journal)
+{
+    for (const struct mu_proposal *proposal = journal->first; proposal; proposal = proposal->next) {
+        if (!proposal->change.deletes)
+            continue;
+        uint32_t slot = mu_roster_find_row(journal->config.roster, proposal->change.row.id);
+        if (slot != MU_NO_SLOT)
+            mu_slotset_take(&journal->dirty, slot);
+    }
+}
+
 /* Both queues ascend by number: taking the lower one of the two heads keeps the order of the whole,
  * over batches too. Each event brings at most one row, so there is room for that. */
 static void gather_events(struct mu_journal *journal)
@@ -236,6 +248,7 @@ static void flush(struct mu_journal *journal)
     if (journal->in_flight || journal->now < journal->hold_until)
         return;
     if (mu_gather_empty(gather)) {
+        spare_deleted(journal);
         gather_events(journal);
         gather_rows(journal);
         mu_gather_payloads(gather, &journal->payloads, MU_JOURNAL_BATCH_PAYLOADS);
