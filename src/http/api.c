@@ -46,7 +46,7 @@ const size_t mu_nroutes = MU_ARRAY_LEN(mu_routes);
 static bool path_matches(const char *path, const struct mu_url *url)
 {
     for (size_t i = 0; i < url->nsegments; i++) {
-        size_t n = strcspn(path + 1, "/");
+        size_t n = *path ? strcspn(path + 1, "/") : 0;
 
         if (!*path)
             return false;
