@@ -46,7 +46,7 @@ int mu_checkpoint_new(struct mu_checkpoint **out, struct mu_store *store,
 }
 
 /* A piece that a hung store still reads: kept in sight, never given back. */
-static struct mu_checkpoint *left_behind;
+static struct mu_checkpoint *volatile left_behind;
 
 void mu_checkpoint_free(struct mu_checkpoint *checkpoint)
 {

@@ -53,7 +53,7 @@ struct mu_journal {
 };
 
 /* A batch that a hung store still reads when all else is freed: kept in sight, never given back. */
-static struct mu_gather *left_behind;
+static struct mu_gather *volatile left_behind;
 
 /* ---- what comes in ---- */
 
