@@ -83,12 +83,9 @@ static void by_stream(struct mu_session *s, struct bundle *b, mu_time now)
     s->ports.stream(s->ports.ctx, out, MU_FRAME_HEAD + 1 + n);
 }
 
-/* Sends a new beat, by what is the way now. One on the stream that has got no answer is helped by a
- * datagram: datagrams never stop. */
+/* Sends a new beat, by what is the way now. */
 static void start(struct mu_session *s, struct bundle *b, mu_time now)
 {
-    bool unanswered = b->step != BEAT_IDLE;
-
     b->first_seq = s->seq + 1;
     b->act_at = MU_NEVER;
     b->step = BEAT_IDLE;
@@ -97,7 +94,9 @@ static void start(struct mu_session *s, struct bundle *b, mu_time now)
     if (attached(s) && (s->on_stream || !s->datagrams)) {
         b->step = BEAT_STREAMED;
         by_stream(s, b, now);
-        if (s->datagrams && (unanswered || now >= s->probe_at)) {
+        if (s->datagrams)
+            b->act_at = now + ack_wait(s, b);
+        if (s->datagrams && now >= s->probe_at) {
             s->probe_at = now + PROBE_INTERVAL;
             by_datagram(s, b, now);
         }
@@ -120,10 +119,14 @@ static void on_time(struct mu_session *s, struct bundle *b, mu_time now)
     start(s, b, now);
 }
 
+/* A stream can stand still for seconds while the kernel sends a lost segment again; a datagram
+ * helps the beat that waits behind it. */
 static void missed(struct mu_session *s, struct bundle *b, mu_time now)
 {
     b->act_at = MU_NEVER;
-    if (b->step == BEAT_SENT) {
+    if (b->step == BEAT_STREAMED) {
+        by_datagram(s, b, now);
+    } else if (b->step == BEAT_SENT) {
         b->step = BEAT_REPEATED;
         b->act_at = now + ack_wait(s, b);
         by_datagram(s, b, now);
