@@ -112,6 +112,12 @@ static size_t take(char *data, size_t size, size_t n, void *ctx)
 
 int mu_ask_open(struct mu_ask **out, const struct mu_args *args, mu_dur timeout, struct mu_err *err)
 {
+    return mu_ask_open_at(out, args, mu_args_value(args, "conductor"), timeout, err);
+}
+
+int mu_ask_open_at(struct mu_ask **out, const struct mu_args *args, const char *list,
+                   mu_dur timeout, struct mu_err *err)
+{
     struct mu_ask *ask = mu_alloc(sizeof(*ask));
     const char *text;
     int rv;
@@ -127,7 +133,7 @@ int mu_ask_open(struct mu_ask **out, const struct mu_args *args, mu_dur timeout,
                         "--timeout \"%s\" is no length of time: write 500ms, 10s or 5m", text);
         goto fail;
     }
-    rv = read_places(ask, mu_args_value(args, "conductor"), err);
+    rv = read_places(ask, list, err);
     if (rv != 0)
         goto fail;
     if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK || !(ask->curl = curl_easy_init())) {

@@ -21,6 +21,9 @@ struct mu_ask;
  * Returns 0, or MU_EINVAL for an address that is none. Nothing is asked yet. */
 int mu_ask_open(struct mu_ask **out, const struct mu_args *args, mu_dur timeout,
                 struct mu_err *err);
+/* The same with @list in place of --conductor; NULL = none given. */
+int mu_ask_open_at(struct mu_ask **out, const struct mu_args *args, const char *list,
+                   mu_dur timeout, struct mu_err *err);
 void mu_ask_free(struct mu_ask *ask); /* NULL is allowed */
 
 /* Sends @method @path with @body (or NULL), and waits @extra longer than the timeout: for long
