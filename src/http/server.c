@@ -340,7 +340,7 @@ static size_t keep_raw(void *cls, struct MHD_Connection *mhd, char *text)
     return strlen(text); /* url.c decodes, part by part */
 }
 
-static void on_log(void *cls, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void on_log(void *cls, const char *fmt, va_list args)
 {
     char text[256];
 
