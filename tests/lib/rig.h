@@ -442,6 +442,7 @@ static inline void rig_restart(struct rig *r, struct rig_rows *rows)
 {
     rig_free(r);
     r->config.epoch++;
+    r->config.seed++; /* or the same UUIDs would be drawn again */
     assert_int_equal(rig_new(r), 0);
     for (size_t i = 0; i < rows->n; i++) {
         assert_int_equal(mu_conductor_restore(r->c, &rows->row[i], 0), 0);
