@@ -1,0 +1,125 @@
+#include "lib/test.h"
+
+#include <string.h>
+
+#include "detect/detect.h"
+#include "fleet/policy.h"
+
+static void count_warning(void *ctx, const char *line)
+{
+    assert_non_null(strstr(line, "service_down_time"));
+    ++*(int *)ctx;
+}
+
+static struct mu_policies two(struct mu_times first)
+{
+    struct mu_policies p;
+
+    mu_policies_init(&p);
+    p.n = 2;
+    p.at[1] = p.at[0];
+    p.at[0] = (struct mu_policy){.name = "net", .binary = "neutron-*", .zone = "", .times = first};
+    return p;
+}
+
+static void what_is_not_set_comes_from_default_and_interval(void **state)
+{
+    struct mu_policies p = two((struct mu_times){.interval = 20 * MU_SEC});
+    int warnings = 0;
+
+    assert_int_equal(mu_policies_finish(&p, count_warning, &warnings, NULL), 0);
+    assert_true(p.at[0].times.down == 60 * MU_SEC);
+    assert_true(p.at[0].times.suspect == 48 * MU_SEC); /* 0.8 x down, below 2.5 x interval */
+    assert_true(p.at[1].times.suspect == 25 * MU_SEC);
+    assert_int_equal(warnings, 0);
+    p = two((struct mu_times){.interval = 25 * MU_SEC});
+    assert_int_equal(mu_policies_finish(&p, count_warning, &warnings, NULL), 0);
+    assert_int_equal(warnings, 1);
+}
+
+static void times_that_contradict_are_refused_by_name(void **state)
+{
+    static const struct {
+        struct mu_times times;
+        const char *a, *b;
+    } cases[] = {
+        {{.interval = 60 * MU_SEC}, "report_interval is 1m", "service_down_time, which is 1m"},
+        {{.interval = 10 * MU_SEC, .suspect = 5 * MU_SEC},
+         "report_interval is 10s",
+         "suspect_time"},
+        {{.suspect = 60 * MU_SEC}, "suspect_time is 1m", "service_down_time"},
+        {{.interval = 50 * MU_MS}, "report_interval is 50ms", "100ms"},
+        {{.interval = 3601 * MU_SEC, .down = 36000 * MU_SEC}, "report_interval is 3601s", "1h"},
+        {{.down = 31 * 24 * 3600 * MU_SEC}, "service_down_time is 31d", "30d"},
+        {{.down = -5}, "service_down_time", "100ms"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct mu_policies p = two(cases[i].times);
+        struct mu_err err = {0};
+
+        assert_int_equal(mu_policies_finish(&p, NULL, NULL, &err), MU_EINVAL);
+        if (!strstr(err.text, "policy net") || !strstr(err.text, cases[i].a) ||
+            !strstr(err.text, cases[i].b))
+            fail_msg("case %zu: %s", i, err.text);
+    }
+}
+
+static void first_that_matches_is_in_force(void **state)
+{
+    struct mu_policies p = two((struct mu_times){.interval = 5 * MU_SEC});
+
+    strcpy(p.at[0].zone, "az[12]");
+    assert_int_equal(mu_policies_finish(&p, NULL, NULL, NULL), 0);
+    assert_int_equal(mu_policies_match(&p, "neutron-l3-agent", "az1"), 0);
+    assert_int_equal(mu_policies_match(&p, "neutron-l3-agent", "az3"), 1);
+    assert_int_equal(mu_policies_match(&p, "nova-compute", "az1"), 1);
+}
+
+static void interval_wanted_is_clamped_or_stretches(void **state)
+{
+    struct mu_policies p;
+    struct mu_times t;
+
+    mu_policies_init(&p);
+    t = mu_times_for(&p.at[0], 0, false);
+    assert_true(t.interval == 10 * MU_SEC && t.suspect == 25 * MU_SEC && t.down == 60 * MU_SEC);
+    t = mu_times_for(&p.at[0], MU_SEC, false);
+    assert_true(t.interval == MU_SEC && t.suspect == 25 * MU_SEC && t.down == 60 * MU_SEC);
+    t = mu_times_for(&p.at[0], 30 * MU_SEC, false);
+    assert_true(t.interval == 24 * MU_SEC && t.suspect == 48 * MU_SEC && t.down == 60 * MU_SEC);
+    t = mu_times_for(&p.at[0], 60 * MU_SEC, true);
+    assert_true(t.interval == 60 * MU_SEC && t.suspect == 120 * MU_SEC && t.down == 150 * MU_SEC);
+    t = mu_times_for(&p.at[0], MU_MS, false);
+    assert_true(t.interval == 100 * MU_MS);
+    t = mu_times_for(&p.at[0], MU_NEVER, true);
+    assert_true(t.interval < t.suspect && t.suspect < t.down);
+}
+
+static void deadline_says_the_same_after_every_beat(void **state)
+{
+    const struct mu_detector_driver *d = mu_detect_default();
+    struct mu_times t = {.interval = MU_SEC, .suspect = 2 * MU_SEC, .down = 3 * MU_SEC};
+    mu_time suspect_at, down_at;
+
+    assert_string_equal(d->name, "deadline");
+    for (mu_time now = 0; now < 100 * MU_SEC; now += 7 * MU_SEC) {
+        d->heard(NULL, &t, now, &suspect_at, &down_at);
+        assert_true(suspect_at == now + 2 * MU_SEC && down_at == now + 3 * MU_SEC);
+    }
+    assert_true(d->level(NULL, &t, 10, 10) == 0);
+    assert_true(d->level(NULL, &t, 0, 3 * MU_SEC) == 1);
+    assert_true(d->level(NULL, &t, 0, 2 * MU_SEC) < d->level(NULL, &t, 0, 2 * MU_SEC + 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_not_set_comes_from_default_and_interval),
+        cmocka_unit_test(times_that_contradict_are_refused_by_name),
+        cmocka_unit_test(first_that_matches_is_in_force),
+        cmocka_unit_test(interval_wanted_is_clamped_or_stretches),
+        cmocka_unit_test(deadline_says_the_same_after_every_beat),
+    };
+    return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
