@@ -99,7 +99,7 @@ void mu_event_line(struct mu_buf *out, const json_t *event, bool utc, bool color
     const char *kind = mu_ask_text(event, "kind"), *to = mu_ask_text(event, "to");
     const char *from = mu_ask_text(event, "from"), *reason = mu_ask_text(event, "reason");
     const char *agent = mu_ask_text(event, "agent");
-    bool state = strcmp(kind, "state") == 0;
+    bool state = *mu_people_sign(to);
     const char *word = state || *to ? to : kind;
 
     put_time(out, mu_ask_text(event, "at"), utc);
@@ -107,7 +107,7 @@ void mu_event_line(struct mu_buf *out, const json_t *event, bool utc, bool color
                   state ? mu_people_sign(to) : "*");
     mu_people_clean(out, word);
     mu_buf_printf(out, "%s%*s  ", mu_people_plain(color && state),
-                  strlen(word) < 9 ? 9 - (int)strlen(word) : 0, "");
+                  strlen(word) < 10 ? 10 - (int)strlen(word) : 0, "");
     mu_people_clean(out, *agent ? agent : "conductor");
     if (*from || *reason)
         mu_buf_puts(out, "  ");

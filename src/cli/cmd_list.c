@@ -118,8 +118,12 @@ static int list(struct listing *l)
     int code = read_pages(l);
     if (code == MU_EXIT_OK)
         code = mu_table_fail(l->args, mu_table_end(l->table, l->limit));
-    if (code == MU_EXIT_OK && l->filters.n > 0 && l->found == 0)
-        code = mu_cli_fail(l->args, MU_EXIT_NO_AGENT, "no agent matches");
+    if (code != MU_EXIT_OK || l->found > 0)
+        return code;
+    if (l->filters.n > 0)
+        return mu_cli_fail(l->args, MU_EXIT_NO_AGENT, "no agent matches");
+    if (mu_table_for_people(l->table))
+        fputs("No agents yet. To be one: muster agent --name NAME -- COMMAND\n", stderr);
     return code;
 }
 

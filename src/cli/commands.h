@@ -10,6 +10,7 @@ extern const struct mu_command mu_cmd_conductor;
 extern const struct mu_command mu_cmd_config;
 extern const struct mu_command mu_cmd_db;
 extern const struct mu_command mu_cmd_delete;
+extern const struct mu_command mu_cmd_demo;
 extern const struct mu_command mu_cmd_disable;
 extern const struct mu_command mu_cmd_enable;
 extern const struct mu_command mu_cmd_events;

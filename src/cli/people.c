@@ -46,7 +46,7 @@ const char *mu_people_sign(const char *state)
     for (size_t i = 0; i < MU_ARRAY_LEN(looks); i++)
         if (strcmp(looks[i].state, state) == 0)
             return looks[i].sign;
-    return "?";
+    return "";
 }
 
 const char *mu_people_paint(const char *state, bool on)

@@ -19,7 +19,7 @@ enum mu_times {
 int mu_people_color(const struct mu_args *args, FILE *to, bool *on);
 
 /* The sign of a State, since it is never told by colour alone: "+" up, "~" suspect, "!" down,
- * "-" left, "?" unknown and what else there may be. */
+ * "-" left, "?" unknown; "" of a word that is no State. */
 const char *mu_people_sign(const char *state);
 
 /* The escape sequence of a State's colour, and of the end of colours; "" when not @on. */

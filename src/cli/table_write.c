@@ -49,7 +49,7 @@ static void put_people(struct mu_buf *out, const struct mu_table *t, const json_
     if (text && column->flags & MU_COL_TIME)
         mu_buf_puts(out, mu_people_time(text, t->times, t->now, time));
     else if (text && *text && column->flags & MU_COL_STATE)
-        mu_buf_printf(out, "%s %s", mu_people_sign(text), text);
+        mu_buf_printf(out, "%s%s%s", mu_people_sign(text), *mu_people_sign(text) ? " " : "", text);
     else if (json_is_object(value))
         put_pairs(out, value);
     else if (is_span(column->key, value))
