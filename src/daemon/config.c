@@ -552,7 +552,6 @@ static int find_store(struct mu_config *config, struct mu_err *err)
 
     if (*config->store)
         return 0;
-    config->own_store = true;
     if (geteuid() == 0)
         n = snprintf(config->store, sizeof(config->store), "sqlite:/var/lib/muster/muster.db");
     else if (state && *state == '/')

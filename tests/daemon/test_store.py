@@ -73,9 +73,8 @@ class Refused(unittest.TestCase):
         c.ports_file = os.path.join(closed, 'ports')
         self.refuse(c, closed)
 
-    def test_a_folder_that_is_not_there_is_named(self):
-        c = Conductor(store='sqlite:/nonexistent/muster.db')
-        self.refuse(c, '/nonexistent')
+    def test_a_folder_that_cannot_be_made_is_named(self):
+        self.refuse(Conductor(store='sqlite:/proc/none/muster.db'), '/proc/none')
 
 
 class Db(unittest.TestCase):
@@ -111,6 +110,9 @@ class Db(unittest.TestCase):
 class Away(unittest.TestCase):
     """The store is not to be had; beats and verdicts go on, and it comes back by itself."""
 
+    def disable(self, c, name, reason):
+        return c.web.ask('PUT', f'/v1/agents/{name}/status', {'status': 'disabled', 'reason': reason})
+
     def away(self, c, take_away, give_back, seconds):
         living = Sender(c.agents_port, [f'a{i}@living' for i in range(20)])
         dying = Sender(c.agents_port, ['a@dying'])
@@ -123,7 +125,7 @@ class Away(unittest.TestCase):
         taken = time.monotonic()
         dying.die()
         wait.until(lambda: c.states()['a@dying'] == 'down', c.log)
-        answer = c.web.ask('PUT', '/v1/agents/a0@living/status', {'status': 'disabled', 'reason': 'x'})
+        answer = self.disable(c, 'a0@living', 'x')
         self.assertEqual(answer.status, 503, answer.text)
         self.assertIn('Retry-After', answer.headers)
         wait.until(lambda: not c.web.ready(), c.log)
@@ -138,8 +140,7 @@ class Away(unittest.TestCase):
         self.assertEqual({s for n, s in c.states().items() if 'living' in n}, {'up'})
         give_back()
         wait.until(c.web.ready, c.log, patience=30)
-        answer = c.web.ask('PUT', '/v1/agents/a1@living/status', {'status': 'disabled', 'reason': 'y'})
-        self.assertEqual(answer.status, 200, answer.text)
+        wait.until(lambda: self.disable(c, 'a1@living', 'y').status == 200, c.log)
         self.assertEqual(c.downs(), ['a@dying'])
         self.assertEqual(c.web.metric('muster_events_lost_total'), 0)
         self.assertEqual((living.joins, dying.joins), (1, 1))
