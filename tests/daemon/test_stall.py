@@ -82,6 +82,7 @@ class Wall(unittest.TestCase):
                'DONT_FAKE_MONOTONIC': '1', 'FAKETIME_DONT_FAKE_MONOTONIC': '1'}
         with Conductor(env=env) as c, Sender(c.agents_port, [f'a{i}@h' for i in range(5)]) as sender:
             wait.until(lambda: sender.acked > 2, 'acks')
+            self.hours_off(c)
             joined = c.events()[-1]['seq']
             for hours in (+1, -1, 0):
                 step(f'{hours * 3600:+d}')
