@@ -72,9 +72,16 @@ static int restore_session(struct mu_conductor *c, const struct mu_row *row, uin
 
 int mu_conductor_restore(struct mu_conductor *c, const struct mu_row *row, uint32_t payload_len)
 {
+    struct mu_row own = *row;
     uint32_t slot;
-    int rv = mu_roster_add(c->roster, row, false, &slot);
+    int rv;
 
+    /* the store's ident is borrowed like the rest of its row */
+    own.ident = mu_ident_new(row->ident->uuid, row->ident->binary, row->ident->host);
+    if (!own.ident)
+        return MU_ENOMEM;
+    rv = mu_roster_add(c->roster, &own, false, &slot);
+    mu_ident_unref(own.ident);
     if (rv != 0)
         return rv;
     mu_roster_stored(c->roster, slot, payload_len);
