@@ -40,7 +40,6 @@ struct mu_journal {
 
     mu_time now; /* of the last tick */
     mu_wall wall;
-    mu_dur away;
     mu_time waiting_since; /* of the oldest that waits; MU_NEVER = nothing does */
     mu_time hold_until;
     mu_time trim_at;
@@ -91,12 +90,21 @@ static void on_event(void *ctx, const struct mu_event *event)
 
 static void flush(struct mu_journal *journal);
 
+/* Asked each time, since it may be back since the last tick. */
+static bool store_away(const struct mu_journal *journal)
+{
+    struct mu_store_health health;
+
+    mu_store_health(journal->config.store, journal->now, &health);
+    return health.away > MU_JOURNAL_AWAY;
+}
+
 int mu_journal_propose(void *ctx, const struct mu_change *change)
 {
     struct mu_journal *journal = ctx;
     struct mu_proposal *proposal;
 
-    if (journal->finishing || journal->away > MU_JOURNAL_AWAY ||
+    if (journal->finishing || store_away(journal) ||
         journal->nproposals >= MU_JOURNAL_PROPOSALS_MAX || !change->event.seq)
         return MU_EAGAIN;
     int rv = mu_proposal_new(&proposal, change);
@@ -401,12 +409,8 @@ static void finish(struct mu_journal *journal)
 
 void mu_journal_tick(struct mu_journal *journal, mu_time now, mu_wall wall)
 {
-    struct mu_store_health health;
-
-    mu_store_health(journal->config.store, now, &health);
     journal->now = now;
     journal->wall = wall;
-    journal->away = health.away;
     flush(journal);
     mu_checkpoint_tick(journal->checkpoint, now, wall);
     if (journal->finishing)

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOCK_TRIES 10 /* mu_place_holder() holds the lock for a moment */
@@ -21,27 +20,12 @@ int mu_place_fail(struct mu_err *err, int code, const char *what, const char *pa
         cure = "; this user must be able to write the file and its folder";
     else if (no == ENOSPC || no == EDQUOT)
         cure = "; make room on that disk";
+    else if (no == ENOENT)
+        cure = "; make it first, or name another place";
     return mu_err_set(err, code, "cannot %s %s: %s%s", what, path, strerror(no), cure);
 }
 
-/* Makes the folders that lead to @path, as mkdir -p does, for this user alone. */
-static int make_folders(char *path, struct mu_err *err)
-{
-    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = '\0';
-        int no = mkdir(path, 0700) && errno != EEXIST ? errno : 0;
-        if (no && access(path, F_OK) == 0)
-            no = 0; /* a read-only place says EROFS even for what is there */
-        if (no)
-            return mu_place_fail(err, MU_EIO, "make the folder", path, no);
-        *p = '/';
-    }
-    return 0;
-}
-
-/* The real place of @text, so that two names of one file give one lock, and nothing in it looks to
- * SQLite like a URI or ":memory:". The file itself need not be there. */
-int mu_place_find(const char *text, bool make, char out[MU_PLACE_PATH], struct mu_err *err)
+int mu_place_find(const char *text, char out[MU_PLACE_PATH], struct mu_err *err)
 {
     char given[MU_PLACE_PATH];
     size_t n = strlen(text);
@@ -51,9 +35,6 @@ int mu_place_find(const char *text, bool make, char out[MU_PLACE_PATH], struct m
     if (n + sizeof("./") > sizeof(given))
         return mu_err_set(err, MU_EINVAL, "the path is longer than %zu bytes", sizeof(given));
     snprintf(given, sizeof(given), "%s%s", *text == '/' ? "" : "./", text);
-    int rv = make ? make_folders(given, err) : 0;
-    if (rv)
-        return rv;
     if (realpath(given, out))
         return 0;
     char *base = strrchr(given, '/');

@@ -15,9 +15,8 @@
 int mu_place_fail(struct mu_err *err, int code, const char *what, const char *path, int no);
 
 /* The real place of @text, so that two names of one file give one lock, and nothing in it looks to
- * SQLite like a URI or ":memory:". The file need not be there; folders that are missing are made
- * with mode 0700 where @make. */
-int mu_place_find(const char *text, bool make, char out[MU_PLACE_PATH], struct mu_err *err);
+ * SQLite like a URI or ":memory:". The file need not be there, its folder must. */
+int mu_place_find(const char *text, char out[MU_PLACE_PATH], struct mu_err *err);
 
 /* Takes @path.lock and writes "PID HOST" into it; closing the descriptor in *@out lets it go.
  * MU_ELOCKED names the holder. */

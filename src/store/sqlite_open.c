@@ -1,4 +1,4 @@
-/* The happy path of an open: the path made absolute, folders made, PATH.lock taken, the file made
+/* The happy path of an open: the path made absolute, PATH.lock taken, the file made
  * with mode 0600, looked at (ours? which schema?), and only then changed: WAL, migration, a new
  * life.
  *
@@ -298,13 +298,12 @@ static int open_file(struct mu_sqlite *db, bool may_migrate, struct mu_err *err)
     return rv ? rv : migrate(db, schema, err);
 }
 
-static int find_path(struct mu_sqlite *db, const struct mu_addr *addr, bool make,
-                     struct mu_err *err)
+static int find_path(struct mu_sqlite *db, const struct mu_addr *addr, struct mu_err *err)
 {
     if (*addr->host || *addr->query)
         return mu_err_set(err, MU_EINVAL, "write sqlite:PATH, without %s",
                           *addr->host ? "a host" : "'?' in it");
-    return mu_place_find(addr->path, make, db->path, err);
+    return mu_place_find(addr->path, db->path, err);
 }
 
 int mu_sqlite_open(void *st, const struct mu_addr *addr, bool may_migrate, struct mu_boot *boot,
@@ -318,7 +317,7 @@ int mu_sqlite_open(void *st, const struct mu_addr *addr, bool may_migrate, struc
         disconnect(db);
         return open_file(db, false, err);
     }
-    rv = find_path(db, addr, true, err);
+    rv = find_path(db, addr, err);
     if (!rv)
         rv = take_lock(db, err);
     if (!rv)
@@ -349,7 +348,7 @@ void mu_sqlite_close(void *st)
 static int find_file(struct mu_sqlite *db, const struct mu_addr *addr, struct mu_err *err)
 {
     struct stat st;
-    int rv = find_path(db, addr, false, err);
+    int rv = find_path(db, addr, err);
 
     if (rv)
         return rv;
@@ -473,7 +472,7 @@ int mu_sqlite_backup(const struct mu_addr *addr, const char *path, struct mu_err
     if (!rv)
         rv = look(&from, &schema, err);
     if (!rv)
-        rv = mu_place_find(path, false, to.path, err);
+        rv = mu_place_find(path, to.path, err);
     if (rv) {
         mu_sqlite_close(&from);
         return rv;

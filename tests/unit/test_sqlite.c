@@ -136,12 +136,11 @@ static unsigned mode_of(const char *path)
 
 /* ---- the file ---- */
 
-static void files_and_folders_are_the_users_alone(void **state)
+static void files_are_the_users_alone(void **state)
 {
     struct fixture *f = *state;
     char path[320];
 
-    name_file(f, "state/muster/muster.db");
     mode_t old = umask(0);
     open_store(f);
     umask(old);
@@ -151,10 +150,17 @@ static void files_and_folders_are_the_users_alone(void **state)
     assert_int_equal(mode_of(path), 0600);
     snprintf(path, sizeof(path), "%s.lock", f->path);
     assert_int_equal(mode_of(path), 0600);
-    snprintf(path, sizeof(path), "%s/state/muster", f->dir);
-    assert_int_equal(mode_of(path), 0700);
-    snprintf(path, sizeof(path), "%s/state", f->dir);
-    assert_int_equal(mode_of(path), 0700);
+}
+
+/* A folder that is not there is likely a slip. */
+static void a_folder_that_is_missing_is_not_made(void **state)
+{
+    struct fixture *f = *state;
+
+    name_file(f, "none/muster.db");
+    assert_int_equal(try_open(f), MU_ENOENT);
+    expect_text(f, "/none");
+    expect_text(f, "make it first");
 }
 
 static void a_path_is_only_a_path(void **state)
@@ -590,7 +596,8 @@ static void views_show_times_as_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(files_and_folders_are_the_users_alone),
+        TEST(files_are_the_users_alone),
+        TEST(a_folder_that_is_missing_is_not_made),
         TEST(a_path_is_only_a_path),
         TEST(commits_are_synced_and_checkpoints_relaxed),
         TEST(readers_do_not_stop_commits),
