@@ -119,12 +119,16 @@ static void on_time(struct mu_session *s, struct bundle *b, mu_time now)
     start(s, b, now);
 }
 
-/* A stream can stand still for seconds while the kernel sends a lost segment again; a datagram
- * helps the beat that waits behind it. */
+/* A stream can stand still for seconds while the kernel sends a lost segment again; two datagrams
+ * help the beat that waits behind it. */
 static void missed(struct mu_session *s, struct bundle *b, mu_time now)
 {
     b->act_at = MU_NEVER;
-    if (b->step == BEAT_STREAMED) {
+    if (b->step == BEAT_HELPED) {
+        by_datagram(s, b, now);
+    } else if (b->step == BEAT_STREAMED) {
+        b->step = BEAT_HELPED;
+        b->act_at = now + ack_wait(s, b);
         by_datagram(s, b, now);
     } else if (b->step == BEAT_SENT) {
         b->step = BEAT_REPEATED;
@@ -183,7 +187,7 @@ void beats_unattached(struct mu_session *s, mu_time now)
     s->fallbacks = 0;
     for (uint32_t i = 0; i < s->nbundles; i++) {
         struct bundle *b = &s->bundles[i];
-        if (b->n == 0 || b->step != BEAT_STREAMED)
+        if (b->n == 0 || b->step < BEAT_STREAMED)
             continue;
         b->step = BEAT_FALLEN;
         if (s->datagrams)

@@ -76,6 +76,7 @@ enum beat_step {
     BEAT_REPEATED, /* once more */
     BEAT_FALLEN,   /* no ack for both: waits for a stream */
     BEAT_STREAMED,
+    BEAT_HELPED, /* no ack on the stream either: a datagram, and then another */
 };
 
 enum stream_state {

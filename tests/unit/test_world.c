@@ -2,13 +2,19 @@
  * over many seeds. A failure prints the seed. */
 #include "lib/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "sim/world.h"
 
 #define AGENTS 40
-#define SEEDS  12
+
+/* How many histories a property is tried on; ./dev soak asks for more. */
+static uint64_t seeds(void)
+{
+    return getenv("MUSTER_SOAK") ? 300 : 12;
+}
 
 static const struct mu_times quick = {.interval = MU_SEC, .suspect = 0, .down = 3 * MU_SEC};
 
@@ -137,7 +143,7 @@ static void world_loss_kills_nobody(void **state)
 {
     (void)state;
     struct mu_link bad = {.loss = 0.2, .twice = 0.1, .delay = 20 * MU_MS, .jitter = 150 * MU_MS};
-    for (uint64_t seed = 100; seed < 100 + SEEDS; seed++) {
+    for (uint64_t seed = 100; seed < 100 + seeds(); seed++) {
         struct mu_world *w = world_of(seed, AGENTS, lan);
         run(w, 5 * MU_SEC);
         for (uint32_t i = 0; i < AGENTS; i++)
@@ -237,7 +243,7 @@ static void world_stall_kills_nobody(void **state)
 static void world_stall_with_a_small_socket_kills_nobody(void **state)
 {
     (void)state;
-    for (uint64_t seed = 300; seed < 300 + SEEDS; seed++) {
+    for (uint64_t seed = 300; seed < 300 + seeds(); seed++) {
         struct mu_world_config config = {
             .seed = seed, .agents = AGENTS, .times = quick, .link = lan, .socket_max = 10};
         struct mu_world *w = NULL;
@@ -267,7 +273,7 @@ static void world_suspend_kills_nobody(void **state)
 static void world_crashes_keep_identities_and_kill_nobody(void **state)
 {
     (void)state;
-    for (uint64_t seed = 400; seed < 400 + SEEDS; seed++) {
+    for (uint64_t seed = 400; seed < 400 + seeds(); seed++) {
         struct mu_world *w = world_of(seed, AGENTS, lan);
         uint8_t uuid[AGENTS][16];
         uint64_t life[AGENTS];
@@ -303,7 +309,7 @@ static void world_crashes_keep_identities_and_kill_nobody(void **state)
 static void world_crash_amid_joins_gives_one_identity(void **state)
 {
     (void)state;
-    for (uint64_t seed = 500; seed < 500 + SEEDS; seed++) {
+    for (uint64_t seed = 500; seed < 500 + seeds(); seed++) {
         struct mu_world *w = world_of(seed, AGENTS, lan);
         for (int k = 0; k < 10; k++) {
             uint8_t uuid[AGENTS][16], again[16];
