@@ -340,6 +340,7 @@ static int build_doors(struct mu_rooms *rooms, struct mu_err *err)
         .store = rooms->store,
         .watch = rooms->watch,
         .metrics = rooms->metrics,
+        .journal = rooms->journal,
         .version = MUSTER_VERSION,
         .started = rooms->started,
         .epoch = rooms->boot.epoch,

@@ -35,7 +35,7 @@ struct mu_http_config {
     const char *hosts; /* names a Host header may have besides ours, comma-separated; NULL = none */
     uint32_t max_conns;    /* default 1024; the oldest that asks nothing makes room for a new one */
     uint32_t max_per_ip;   /* default 256; none for loopback and Unix sockets */
-    uint32_t max_watchers; /* long polls and SSE streams at once; default 256 */
+    uint32_t max_watchers; /* long polls and SSE streams at once; default a quarter of max_conns */
     mu_dur idle;           /* a connection without a request is closed after it; default 30 s */
 };
 

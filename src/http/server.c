@@ -393,7 +393,7 @@ static void set_defaults(struct mu_http_config *config)
     if (!config->max_per_ip)
         config->max_per_ip = 256;
     if (!config->max_watchers)
-        config->max_watchers = 256;
+        config->max_watchers = (config->max_conns + 3) / 4;
     if (!config->idle)
         config->idle = 30 * MU_SEC;
 }

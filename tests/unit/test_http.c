@@ -713,7 +713,7 @@ static void connections_that_wait_keep_their_place(void **state)
     char *text;
 
     close_http(w);
-    w->config.max_conns = 8;
+    w->config.max_conns = w->config.max_watchers = 8;
     assert_int_equal(mu_http_new(&w->http, &w->config, NULL), 0);
     listen_on(w, "127.0.0.1:0");
     w->port = mu_http_port(w->http);
