@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -33,6 +34,7 @@ struct mu_conductor {
 
     int refuse; /* what a write is answered at once */
     bool hold;  /* it waits for settle() */
+    bool keep;  /* answers without doing anything */
     mu_op_fn done;
     void *ctx;
     enum mu_op op;
@@ -114,7 +116,7 @@ static inline void apply(struct mu_conductor *c)
 {
     struct mu_row row;
 
-    if (c->is_beat)
+    if (c->is_beat || c->keep)
         return;
     if (c->op == MU_OP_DELETE) {
         mu_roster_remove(c->roster, c->slot);
@@ -353,7 +355,7 @@ static inline char *hear(struct world *w, int fd, const char *until, bool head)
 {
     mu_time patience = mu_clock_now() + PATIENCE;
     size_t len = 0, cap = 1 << 16;
-    char *text = mu_alloc(cap);
+    char *text = calloc(1, cap); /* not ours: faults are for the server */
 
     for (;;) {
         ssize_t n = recv(fd, text + len, cap - len - 1, MSG_DONTWAIT);
@@ -367,7 +369,7 @@ static inline char *hear(struct world *w, int fd, const char *until, bool head)
             return text;
         if (cap - len < 4096) {
             cap *= 2;
-            text = mu_realloc(text, cap, 1);
+            text = realloc(text, cap);
         }
         if (n < 0)
             turn(w);
@@ -379,7 +381,7 @@ static inline char *hear(struct world *w, int fd, const char *until, bool head)
 static inline void answer_fini(struct answer *a)
 {
     json_decref(a->json);
-    mu_free(a->text);
+    free(a->text);
 }
 
 static inline void take_apart(struct answer *a, char *text)

@@ -285,7 +285,7 @@ static void a_stream_tells_what_happens(void **state)
     assert_non_null(strstr(text, "retry: 1000\n"));
     assert_non_null(strstr(text, "id: 4\nevent: state\ndata: {\"seq\":4,"));
     assert_null(strstr(text, "\"seq\":3,"));
-    mu_free(text);
+    free(text);
     close(fd);
 }
 
@@ -308,10 +308,10 @@ static void a_stream_replays_from_the_last_id(void **state)
             fail_msg("number %u is not there, or not in order", i);
     }
     assert_null(strstr(text, "id: 2\n"));
-    mu_free(text);
+    free(text);
     publish(w, 1, false);
     text = hear(w, fd, "id: 601\n", false);
-    mu_free(text);
+    free(text);
     close(fd);
 }
 
@@ -324,7 +324,7 @@ static void a_slow_reader_is_told_and_dropped(void **state)
     publish(w, RING * 3, false); /* within one turn of the loop: he cannot have read them */
     text = hear(w, fd, "\r\n0\r\n\r\n", false);
     assert_non_null(strstr(text, "event: dropped\ndata: {\"next\":0}\n\n"));
-    mu_free(text);
+    free(text);
     close(fd);
 }
 
@@ -337,11 +337,11 @@ static void a_stream_ends_with_the_conductor(void **state)
     publish(w, 2, false);
     fd = begin(w, "/v1/events?since=0", "Accept: text/event-stream");
     text = hear(w, fd, "\"seq\":2,", false);
-    mu_free(text);
+    free(text);
     close_http(w);
     text = hear(w, fd, "\r\n0\r\n\r\n", false);
     assert_non_null(strstr(text, "event: end\ndata: {\"next\":2}\n\n"));
-    mu_free(text);
+    free(text);
     close(fd);
 }
 
@@ -361,7 +361,7 @@ static void events_wait_for_a_write_with_a_lower_number(void **state)
     mu_bus_publish(w->conductor.bus, &write);
     text = hear(w, fd, "\"seq\":2,", false);
     assert_true(strstr(text, "id: 1\n") < strstr(text, "id: 2\n"));
-    mu_free(text);
+    free(text);
     expect_events(w, "/v1/events?since=0", 1, 2, 2);
     close(fd);
 }
@@ -378,20 +378,20 @@ static void a_late_write_comes_without_an_id(void **state)
     publish(w, 1, false);
     text = hear(w, fd, "\"seq\":2,", false); /* after 100 ms, though number 1 has not come */
     assert_null(strstr(text, "id: "));
-    mu_free(text);
+    free(text);
     poll = begin(w, "/v1/events?since=2&wait=30s", "");
     write.seq = seq;
     mu_bus_publish(w->conductor.bus, &write);
     text = hear(w, fd, "\"seq\":1,", false);
     assert_null(strstr(text, "id: "));
-    mu_free(text);
+    free(text);
     a = end(w, poll);
     assert_non_null(strstr(a.body, "\"seq\":1,"));
     assert_int_equal(json_integer_value(json_object_get(a.json, "next")), 2);
     answer_fini(&a);
     publish(w, 1, false);
     text = hear(w, fd, "id: 3\n", false);
-    mu_free(text);
+    free(text);
     expect_events(w, "/v1/events?since=0", 1, 3, 3);
     close(fd);
 }

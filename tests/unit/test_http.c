@@ -2,6 +2,7 @@
 #include "http/api.h"
 #include "http/openapi.h"
 #include "lib/api.h"
+#include "lib/faults.h"
 
 static struct world world;
 
@@ -679,7 +680,7 @@ static void one_connection_carries_many_requests(void **state)
         say(fd, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
         text = hear(w, fd, NULL, false);
         assert_non_null(strstr(text, "\r\n\r\nok\n"));
-        mu_free(text);
+        free(text);
     }
     close(fd);
 }
@@ -729,7 +730,7 @@ static void connections_that_wait_keep_their_place(void **state)
     fd = dial(w);
     text = hear(w, fd, "Retry-After: 1", false);
     assert_non_null(strstr(text, "HTTP/1.1 503"));
-    mu_free(text);
+    free(text);
     close(fd);
     for (int i = 0; i < 8; i++)
         close(waiting[i]);
@@ -753,7 +754,7 @@ static void a_unix_socket_serves_and_is_removed(void **state)
     say(fd, "GET /livez HTTP/1.1\r\nHost: whatever\r\n\r\n");
     text = hear(w, fd, NULL, false);
     assert_non_null(strstr(text, "HTTP/1.1 200"));
-    mu_free(text);
+    free(text);
     close(fd);
     close_http(w);
     assert_int_equal(access(to.sun_path, F_OK), -1);
@@ -775,6 +776,48 @@ static void a_close_answers_those_who_wait(void **state)
     take_apart(&a, hear(w, fd, NULL, false));
     expect_problem(a, 503, "outcome-unknown");
     close(fd);
+}
+
+/* ---- memory ---- */
+
+static void memory_that_runs_out_costs_one_request(void **state)
+{
+    static const struct {
+        const char *method, *path, *headers, *body;
+    } requests[] = {
+        {"GET", "/v1/agents?label.rack=r1&limit=1", "", ""},
+        {"GET", "/v1/agents?sort=-age_s", "", ""},
+        {"GET", "/v1/agents/a@b", "", ""},
+        {"GET", "/v1/agents/a@b/explain", "", ""},
+        {"GET", "/v1/agents/a@b/payload", "", ""},
+        {"GET", "/v1/events?since=0", "", ""},
+        {"GET", "/v1/summary", "", ""},
+        {"GET", "/metrics", "", ""},
+        {"GET", "/readyz?verbose", "", ""},
+        {"GET", "/v1/nothing", "", ""},
+        {"PUT", "/v1/agents/a@b/status", JSON_TYPE, "{\"status\":\"enabled\"}"},
+        {"PUT", "/v1/agents/a@b/beat", "", ""},
+    };
+    struct world *w = *state;
+    uint32_t slot = add_agent(&w->conductor, "a", "b", "", "{\"rack\":\"r1\"}");
+
+    add_agent(&w->conductor, "c", "d", "z", "{\"rack\":\"r1\"}");
+    mu_roster_payload(w->conductor.roster, slot, 1, 7, mu_clock_now());
+    w->conductor.keep = true;
+    for (size_t i = 0; i < MU_ARRAY_LEN(requests); i++) {
+        FOR_EACH_FAULT (n) {
+            struct answer a =
+                ask(w, requests[i].method, requests[i].path, requests[i].headers, requests[i].body);
+
+            if (a.status != 0 && a.status != 500 && a.status != 503 && a.status >= 300 &&
+                a.status != 404)
+                fail_msg("%s: %s", requests[i].path, a.text);
+            if (a.status == 500)
+                assert_true(mu_mem_fault_fired());
+            answer_fini(&a);
+        }
+    }
+    assert_int_equal(status_of(w, "/livez"), 200);
 }
 
 /* ---- the document ---- */
@@ -916,6 +959,7 @@ int main(void)
         CASE(connections_that_wait_keep_their_place),
         CASE(a_unix_socket_serves_and_is_removed),
         CASE(a_close_answers_those_who_wait),
+        CASE(memory_that_runs_out_costs_one_request),
         CASE(the_document_has_each_route_and_no_other),
         CASE(answers_have_the_keys_of_the_document),
     };
