@@ -362,17 +362,25 @@ static void on_limit(void *ctx)
 
 static const struct mu_store_driver *const drivers[] = {&mu_store_memory, &mu_store_sqlite};
 
+static const struct mu_store_driver *find_driver(const struct mu_addr *addr, struct mu_err *err)
+{
+    for (size_t i = 0; i < MU_ARRAY_LEN(drivers); i++)
+        if (strcmp(addr->scheme, drivers[i]->scheme) == 0)
+            return drivers[i];
+    mu_err_set(err, MU_EINVAL,
+               "store %s: no such kind; there are sqlite:PATH and memory:", addr->text);
+    return NULL;
+}
+
 int mu_store_driver_for(const struct mu_addr *addr, const struct mu_store_driver **out,
                         struct mu_err *err)
 {
-    for (size_t i = 0; i < MU_ARRAY_LEN(drivers); i++) {
-        if (strcmp(addr->scheme, drivers[i]->scheme) == 0) {
-            *out = drivers[i];
-            return 0;
-        }
-    }
-    return mu_err_set(err, MU_EINVAL,
-                      "store %s: no such kind; there are sqlite:PATH and memory:", addr->text);
+    const struct mu_store_driver *driver = find_driver(addr, err);
+
+    if (!driver)
+        return MU_EINVAL;
+    *out = driver;
+    return 0;
 }
 
 static int engine_new(struct mu_engine **out, const struct mu_store_driver *driver,
@@ -443,15 +451,14 @@ no_worker:
 int mu_store_open(struct mu_store **out, struct uv_loop_s *loop, const char *url, bool may_migrate,
                   struct mu_boot *boot, struct mu_err *err)
 {
-    const struct mu_store_driver *driver = NULL;
     struct mu_addr addr;
     int rv = mu_addr_parse(&addr, url, err);
 
-    if (!rv)
-        rv = mu_store_driver_for(&addr, &driver, err);
     if (rv)
         return rv;
-    return mu_store_open_driver(out, loop, driver, &addr, may_migrate, boot, err);
+    const struct mu_store_driver *driver = find_driver(&addr, err);
+    return driver ? mu_store_open_driver(out, loop, driver, &addr, may_migrate, boot, err)
+                  : MU_EINVAL;
 }
 
 int mu_store_load(struct mu_store *store, mu_store_row_fn each, void *ctx, struct mu_err *err)

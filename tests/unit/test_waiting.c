@@ -1,0 +1,223 @@
+/* What the journal keeps while it waits: backlog, slotset, payloads. */
+#include "fleet/roster.h"
+#include "lib/faults.h"
+#include "lib/rows.h"
+#include "outlet/backlog.h"
+#include "outlet/payloads.h"
+#include "outlet/slotset.h"
+
+/* ---- backlog ---- */
+
+static void a_backlog_keeps_the_order_as_it_grows(void **state)
+{
+    struct mu_ident *ident = an_ident(1);
+    struct mu_backlog backlog;
+    uint64_t next = 1, first = 1;
+
+    mu_backlog_init(&backlog, 5000);
+    for (int round = 0; round < 4; round++) { /* two in, one out: the ring turns as it grows */
+        for (int i = 0; i < 1000; i++) {
+            struct mu_event event = an_event(next++, ident);
+            assert_int_equal(mu_backlog_push(&backlog, &event, (uint32_t)event.seq), 0);
+        }
+        for (int i = 0; i < 500; i++, first++) {
+            struct mu_event event = mu_backlog_first(&backlog)->event;
+            assert_int_equal(event.seq, first);
+            assert_int_equal(mu_backlog_first(&backlog)->slot, first);
+            mu_backlog_pop(&backlog);
+            mu_event_unref(&event);
+        }
+    }
+    assert_int_equal(backlog.n, 2000);
+    assert_int_equal(ident->refs, 2001);
+    mu_backlog_fini(&backlog);
+    assert_int_equal(ident->refs, 1);
+    mu_ident_unref(ident);
+}
+
+static void a_backlog_has_a_bound(void **state)
+{
+    struct mu_event event = an_event(1, NULL);
+    struct mu_backlog backlog;
+
+    mu_backlog_init(&backlog, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(mu_backlog_push(&backlog, &event, MU_NO_SLOT), 0);
+    assert_int_equal(mu_backlog_push(&backlog, &event, MU_NO_SLOT), MU_EFULL);
+    mu_backlog_pop(&backlog);
+    assert_int_equal(mu_backlog_push(&backlog, &event, MU_NO_SLOT), 0);
+    mu_backlog_fini(&backlog);
+    assert_null(mu_backlog_first(&backlog));
+}
+
+static void a_flood_is_forgotten_when_it_has_passed(void **state)
+{
+    struct mu_event event = an_event(1, NULL);
+    struct mu_backlog backlog;
+
+    mu_backlog_init(&backlog, 100000);
+    for (int i = 0; i < 100000; i++)
+        assert_int_equal(mu_backlog_push(&backlog, &event, MU_NO_SLOT), 0);
+    while (backlog.n)
+        mu_backlog_pop(&backlog);
+    assert_int_equal(backlog.cap, 0);
+    assert_int_equal(mu_backlog_push(&backlog, &event, MU_NO_SLOT), 0);
+    mu_backlog_fini(&backlog);
+}
+
+/* ---- slotset ---- */
+
+static void a_slot_is_in_once_and_out_once(void **state)
+{
+    struct mu_slotset set = {0};
+    uint32_t slot;
+
+    assert_false(mu_slotset_take_any(&set, &slot));
+    assert_false(mu_slotset_take(&set, 5));
+    mu_slotset_put(&set, 5);
+    mu_slotset_put(&set, 5);
+    mu_slotset_put(&set, 999999);
+    assert_int_equal(set.n, 2);
+    assert_true(mu_slotset_take(&set, 5));
+    assert_false(mu_slotset_take(&set, 5));
+    assert_true(mu_slotset_take_any(&set, &slot));
+    assert_int_equal(slot, 999999);
+    assert_int_equal(set.n, 0);
+    mu_slotset_fini(&set);
+}
+
+static void every_slot_has_its_turn(void **state)
+{
+    struct mu_slotset set = {0};
+    uint32_t slot, seen = 0;
+
+    mu_slotset_put(&set, 700);
+    assert_true(mu_slotset_take_any(&set, &slot));
+    mu_slotset_put(&set, 3); /* behind where the walk is */
+    mu_slotset_put(&set, 900);
+    while (mu_slotset_take_any(&set, &slot)) {
+        mu_slotset_put(&set, slot); /* comes back at once, as a row without memory does */
+        seen |= slot == 3 ? 1 : 2;
+        if (seen == 3)
+            break;
+        mu_slotset_take(&set, slot);
+    }
+    assert_int_equal(seen, 3);
+    mu_slotset_fini(&set);
+}
+
+static void without_memory_all_slots_are_meant(void **state)
+{
+    struct mu_slotset set = {0};
+
+    mu_mem_fault_at(1);
+    mu_slotset_put(&set, 7);
+    assert_true(set.all);
+    mu_mem_fault_at(1);
+    mu_slotset_settle(&set, 10);
+    assert_true(set.all);
+    mu_mem_fault_at(0);
+    mu_slotset_settle(&set, 10);
+    assert_false(set.all);
+    assert_int_equal(set.n, 10);
+    mu_slotset_fini(&set);
+}
+
+/* ---- payloads ---- */
+
+static void payloads_leave_in_their_order_latest_first_place(void **state)
+{
+    struct mu_payloads payloads;
+    struct mu_payload got;
+    static const uint32_t order[] = {1, 2, 3};
+
+    mu_payloads_init(&payloads, 100);
+    assert_int_equal(mu_payloads_put(&payloads, 1, "old", 3), 0);
+    assert_int_equal(mu_payloads_put(&payloads, 2, "two", 3), 0);
+    assert_int_equal(mu_payloads_put(&payloads, 1, "newest", 6), 0); /* keeps its place */
+    assert_int_equal(mu_payloads_put(&payloads, 3, "", 0), 0);
+    assert_int_equal(payloads.bytes, 9);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(mu_payloads_take(&payloads, &got));
+        assert_int_equal(got.row, order[i]);
+        if (i == 0)
+            assert_string_equal(got.json, "newest");
+        mu_payloads_give_back(&payloads, &got);
+    }
+    assert_false(mu_payloads_take(&payloads, &got));
+    assert_int_equal(payloads.bytes, 0);
+    mu_payloads_fini(&payloads);
+}
+
+static void payloads_under_way_count(void **state)
+{
+    struct mu_payloads payloads;
+    struct mu_payload got;
+
+    mu_payloads_init(&payloads, 4);
+    assert_int_equal(mu_payloads_put(&payloads, 1, "five!", 5), MU_EFULL);
+    assert_int_equal(mu_payloads_put(&payloads, 1, "1234", 4), 0);
+    assert_int_equal(mu_payloads_put(&payloads, 2, "1", 1), MU_EFULL);
+    assert_int_equal(mu_payloads_put(&payloads, 1, "4321", 4), 0);
+    assert_true(mu_payloads_take(&payloads, &got));
+    assert_int_equal(mu_payloads_put(&payloads, 1, "1", 1), MU_EFULL);
+    mu_payloads_give_back(&payloads, &got);
+    assert_int_equal(mu_payloads_put(&payloads, 1, "1", 1), 0);
+    mu_payloads_fini(&payloads);
+}
+
+static void many_payloads_find_their_agents(void **state)
+{
+    struct mu_payloads payloads;
+    struct mu_payload got;
+
+    mu_payloads_init(&payloads, SIZE_MAX);
+    for (int round = 0; round < 2; round++)
+        for (uint32_t row = 1; row <= 1000; row++)
+            assert_int_equal(mu_payloads_put(&payloads, row, round ? "yes" : "no", round ? 3 : 2),
+                             0);
+    for (uint32_t row = 1; row <= 1000; row++) {
+        assert_true(mu_payloads_take(&payloads, &got));
+        assert_int_equal(got.row, row);
+        assert_string_equal(got.json, "yes");
+        mu_payloads_give_back(&payloads, &got);
+    }
+    assert_true(mu_payloads_empty(&payloads));
+    mu_payloads_fini(&payloads);
+}
+
+static void without_memory_a_payload_changes_nothing(void **state)
+{
+    struct mu_payloads payloads;
+    struct mu_payload got;
+
+    mu_payloads_init(&payloads, 100);
+    FOR_EACH_FAULT (n) {
+        int rv = mu_payloads_put(&payloads, 1, "x", 1);
+        FAULT_CHECK(rv);
+        assert_int_equal(payloads.bytes, rv ? 0 : 1);
+    }
+    mu_mem_fault_at(0);
+    assert_true(mu_payloads_take(&payloads, &got));
+    assert_false(mu_payloads_take(&payloads, &(struct mu_payload){0}));
+    mu_payloads_give_back(&payloads, &got);
+    mu_payloads_fini(&payloads);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_backlog_keeps_the_order_as_it_grows),
+        cmocka_unit_test(a_backlog_has_a_bound),
+        cmocka_unit_test(a_flood_is_forgotten_when_it_has_passed),
+        cmocka_unit_test(a_slot_is_in_once_and_out_once),
+        cmocka_unit_test(every_slot_has_its_turn),
+        cmocka_unit_test(without_memory_all_slots_are_meant),
+        cmocka_unit_test(payloads_leave_in_their_order_latest_first_place),
+        cmocka_unit_test(payloads_under_way_count),
+        cmocka_unit_test(many_payloads_find_their_agents),
+        cmocka_unit_test(without_memory_a_payload_changes_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
