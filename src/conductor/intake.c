@@ -5,14 +5,12 @@
 
 #include <string.h>
 
-#include "base/jsonck.h"
 #include "base/siphash.h"
 #include "base/stat.h"
 #include "conductor/heart.h"
+#include "conductor/payload.h"
 
 #define ROAM_PAUSE (60 * MU_SEC) /* a source may change so often and nobody is told */
-
-static const uint8_t payload_key[16]; /* as in join.c */
 
 /* ---- beats ---- */
 
@@ -234,7 +232,7 @@ static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct
         return;
     }
     mu_heart_heard(c, slot, MU_WHY_HEARD);
-    if (report->payload.n > MU_PAYLOAD_MAX || !mu_json_ok(report->payload.p, report->payload.n)) {
+    if (!mu_payload_ok(report->payload.p, report->payload.n)) {
         send_done(c, st, report->id, MU_EINVAL, 0);
         return;
     }
@@ -246,7 +244,7 @@ static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct
     rv = c->ports.payload(c->ports.ctx, row.id, report->payload.p, report->payload.n);
     if (rv == 0)
         mu_roster_payload(c->roster, slot,
-                          mu_siphash64(payload_key, report->payload.p, report->payload.n),
+                          mu_payload_hash(report->payload.p, report->payload.n),
                           (uint32_t)report->payload.n, c->now);
     send_done(c, st, report->id, rv == 0 ? 0 : MU_EAGAIN, rv == 0 ? 0 : 5 * MU_SEC);
 }

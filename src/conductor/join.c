@@ -3,11 +3,11 @@
  * and its place in the roster kept, hidden; it is answered when it is stored. The JOIN is answered
  * when all of its agents are settled, or after two seconds: those still open are to come again. */
 #include "conductor/heart.h"
+#include "conductor/payload.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "base/jsonck.h"
 #include "base/mem.h"
 #include "base/name.h"
 #include "base/siphash.h"
@@ -25,8 +25,6 @@ struct wish {
     char zone[MU_TEXT_MAX + 1], version[MU_TEXT_MAX + 1];
     char labels[MU_LABELS_BYTES];
 };
-
-static const uint8_t payload_key[16]; /* a collision costs only who makes it */
 
 /* ---- the answer ---- */
 
@@ -207,7 +205,7 @@ static int check_agent(struct wish *w, const struct mu_join_agent *a, struct mu_
         mu_text_check(a->zone.p, a->zone.n, MU_TEXT_MAX, "zone", err) != 0 ||
         mu_text_check(a->version.p, a->version.n, MU_TEXT_MAX, "version", err) != 0)
         return MU_EINVAL;
-    if (a->payload.n > MU_PAYLOAD_MAX || (a->payload.n && !mu_json_ok(a->payload.p, a->payload.n)))
+    if (a->payload.n && !mu_payload_ok(a->payload.p, a->payload.n))
         return mu_err_set(err, MU_EINVAL, "payload is not JSON of at most %d bytes",
                           MU_PAYLOAD_MAX);
     copy(w->binary, sizeof(w->binary), a->binary);
@@ -234,8 +232,8 @@ static int take_payload(struct mu_conductor *c, uint32_t slot, uint32_t row, str
         return 0;
     rv = c->ports.payload(c->ports.ctx, row, json.p, json.n);
     if (rv == 0)
-        mu_roster_payload(c->roster, slot, mu_siphash64(payload_key, json.p, json.n),
-                          (uint32_t)json.n, c->now);
+        mu_roster_payload(c->roster, slot, mu_payload_hash(json.p, json.n), (uint32_t)json.n,
+                          c->now);
     return rv;
 }
 

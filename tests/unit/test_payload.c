@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#include "base/jsonck.h"
+#include "conductor/payload.h"
+#include "wire/msg.h"
 
 static const char *const good[] = {
     "{}",
@@ -58,34 +59,36 @@ static const char *const bad[] = {
     "\"\\ud83d\\u0041\"",
 };
 
-static void json_is_told_from_what_is_none(void **state)
+static void payload_is_told_from_what_is_none(void **state)
 {
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        if (!mu_json_ok(good[i], strlen(good[i])))
+        if (!mu_payload_ok(good[i], strlen(good[i])))
             fail_msg("refused: %s", good[i]);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        if (mu_json_ok(bad[i], strlen(bad[i])))
+        if (mu_payload_ok(bad[i], strlen(bad[i])))
             fail_msg("taken: %s", bad[i]);
-    assert_false(mu_json_ok("{}\0", 3));
+    assert_false(mu_payload_ok("{}\0", 3));
 }
 
-static void json_has_a_bounded_depth(void **state)
+static void payload_is_bounded(void **state)
 {
-    char text[2 * (MU_JSON_DEPTH + 1)];
+    char *text = test_malloc(MU_PAYLOAD_MAX + 1);
 
-    memset(text, '[', MU_JSON_DEPTH);
-    memset(text + MU_JSON_DEPTH, ']', MU_JSON_DEPTH);
-    assert_true(mu_json_ok(text, 2 * MU_JSON_DEPTH));
-    memset(text, '[', MU_JSON_DEPTH + 1);
-    memset(text + MU_JSON_DEPTH + 1, ']', MU_JSON_DEPTH + 1);
-    assert_false(mu_json_ok(text, sizeof(text)));
+    (void)state;
+    memset(text, ' ', MU_PAYLOAD_MAX + 1);
+    text[0] = '1';
+    assert_true(mu_payload_ok(text, MU_PAYLOAD_MAX));
+    assert_false(mu_payload_ok(text, MU_PAYLOAD_MAX + 1));
+    memset(text, '[', MU_PAYLOAD_MAX); /* deep, and never closed */
+    assert_false(mu_payload_ok(text, MU_PAYLOAD_MAX));
+    test_free(text);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(json_is_told_from_what_is_none),
-        cmocka_unit_test(json_has_a_bounded_depth),
+        cmocka_unit_test(payload_is_told_from_what_is_none),
+        cmocka_unit_test(payload_is_bounded),
     };
-    return cmocka_run_group_tests_name("jsonck", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("payload", tests, NULL, NULL);
 }
