@@ -307,9 +307,9 @@ static void print_next(void)
     const char *me = program_invocation_name;
 
     printf("\nNext, with a fleet of your own:\n"
-           "  %s conductor                     takes reports; man muster.conf\n"
-           "  %s agent --name db -- COMMAND    a first agent: a command that is watched\n"
-           "  %s watch                         each change, and why\n",
+           "  %s conductor --store sqlite:fleet.db   # takes the reports\n"
+           "  %s agent --name db -- COMMAND          # an agent: a command that is watched\n"
+           "  %s watch                               # each change, and why\n",
            me, me, me);
     fflush(stdout);
 }

@@ -51,19 +51,22 @@ static void print_options(FILE *out, const struct mu_command *command)
         print_option(out, o);
 }
 
+/* Beside each other where all fit, so that they can be read as a list; else one below the other. A
+ * line can be taken into a shell as it stands. */
 static void print_examples(FILE *out, const struct mu_example *examples)
 {
-    size_t widest = 0;
+    size_t line = 0, says = 0;
 
     for (const struct mu_example *e = examples; e->line; e++) {
-        size_t n = strlen(e->line);
-        if (n > widest && n <= 48)
-            widest = n;
+        line = strlen(e->line) > line ? strlen(e->line) : line;
+        says = strlen(e->says) > says ? strlen(e->says) : says;
     }
     fputs("\nExamples:\n", out);
     for (const struct mu_example *e = examples; e->line; e++) {
-        int n = fprintf(out, "  %-*s  # ", (int)widest, e->line);
-        fold(out, e->says, (size_t)n, (size_t)n);
+        if (line + says + 6 <= WIDTH)
+            fprintf(out, "  %-*s  # %s\n", (int)line, e->line, e->says);
+        else
+            fprintf(out, "  %s\n      # %s\n", e->line, e->says);
     }
 }
 
