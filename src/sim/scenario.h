@@ -8,7 +8,7 @@
  *     at 30s loss 20% for 30s
  *     delay 200ms rack=r3; restart 10
  *
- * docs/sim.md has the language, sim/play.h plays it. */
+ * muster-sim(1) has the language, sim/play.h plays it. */
 #ifndef MU_SIM_SCENARIO_H
 #define MU_SIM_SCENARIO_H
 
