@@ -8,6 +8,9 @@
 #include "base/mem.h"
 #include "base/stat.h"
 
+/* Sessions beyond two an agent before those without any are let go sooner. */
+#define SESSIONS_SPARE 10000
+
 int mu_conductor_new(struct mu_conductor **out, const struct mu_conductor_config *config,
                      const struct mu_conductor_ports *ports, mu_time now, mu_wall wall)
 {
@@ -164,7 +167,7 @@ void mu_conductor_tick(struct mu_conductor *c, mu_time now, mu_time boot, mu_wal
     mu_stream_close_pending(c);
     mu_sweep(c, now);
     mu_sweep_forget(c);
-    mu_sessions_sweep(&c->sessions, c->now);
+    mu_sessions_sweep(&c->sessions, c->now, 2 * mu_roster_count(c->roster) + SESSIONS_SPARE);
     warn_full(c);
     c->stalled = false;
     mu_join_tick(c);

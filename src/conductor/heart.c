@@ -101,6 +101,8 @@ void mu_heart_unbind(struct mu_conductor *c, uint32_t slot, uint32_t value)
         (mu_sender_get(s, row.index) & MU_INDEX_SLOT) == slot)
         mu_sender_set(s, row.index, value);
     mu_roster_bind(c->roster, slot, 0, 0);
+    if (s)
+        mu_sessions_release(&c->sessions, s);
 }
 
 void mu_heart_remove(struct mu_conductor *c, uint32_t slot)

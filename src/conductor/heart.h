@@ -152,6 +152,9 @@ void mu_stream_send(struct mu_conductor *c, uint64_t conn, const struct mu_msg *
 /* Says why, and returns @rv, for which the caller of mu_intake_frame() closes the stream. */
 int mu_stream_refuse(struct mu_conductor *c, uint64_t conn, int rv, uint32_t retry_ms,
                      const char *text);
+/* An ack on a stream: one a beat, so it takes no memory. */
+void mu_stream_ack(struct mu_conductor *c, uint64_t conn, const uint8_t key[16],
+                   const struct mu_ack *ack);
 /* Tells @session's stream, where there is one, something about its @index at once. */
 void mu_stream_tell(struct mu_conductor *c, uint64_t session, enum mu_ack_status status,
                     uint32_t index);

@@ -144,17 +144,6 @@ size_t mu_intake_datagram(struct mu_conductor *c, const uint8_t *in, size_t n, u
 
 /* ---- frames ---- */
 
-static void send_ack(struct mu_conductor *c, uint64_t conn, const uint8_t key[16],
-                     const struct mu_ack *ack)
-{
-    uint8_t sealed[MU_ACK_LEN];
-    struct mu_msg msg = {.type = MU_MSG_ACK};
-
-    msg.sealed.n = mu_seal_ack(key, ack, sealed);
-    msg.sealed.p = (const char *)sealed;
-    mu_stream_send(c, conn, &msg);
-}
-
 /* An attach, or a beat by stream. Who has a valid tag of a session that we do not know is told so:
  * his key tells us that he was one of ours. */
 static int on_sealed(struct mu_conductor *c, struct mu_stream *st, const struct mu_msg *msg)
@@ -182,7 +171,7 @@ static int on_sealed(struct mu_conductor *c, struct mu_stream *st, const struct 
                               .seq = beat.seq,
                               .status = MU_ACK_REJOIN,
                               .index = MU_INDEX_ALL};
-        send_ack(c, st->conn, key, &ack);
+        mu_stream_ack(c, st->conn, key, &ack);
         return 0;
     }
     if (!attach && st->session != session)
@@ -195,7 +184,7 @@ static int on_sealed(struct mu_conductor *c, struct mu_stream *st, const struct 
         if (ack.status == MU_ACK_DATAGRAMS)
             ack.status = MU_ACK_OK; /* he has a stream */
     }
-    send_ack(c, st->conn, key, &ack);
+    mu_stream_ack(c, st->conn, key, &ack);
     return 0;
 }
 

@@ -417,8 +417,10 @@ static int take_over(struct mu_conductor *c, struct mu_sender *s, uint32_t slot,
         mu_sender_set(s, index, MU_INDEX_NOBODY);
         return rv;
     }
-    if (taken)
+    if (taken) {
         mu_contest_taken(c, slot, loser, lost);
+        mu_stream_tell(c, loser, MU_ACK_SUPERSEDED, lost);
+    }
     if (mu_heart_heard(c, slot, new_life ? MU_WHY_JOINED : MU_WHY_HEARD))
         return 0;
     if (new_life)

@@ -5,9 +5,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#define KEPT_FOR (10 * 60 * MU_SEC) /* so that who was taken over is told so */
-#define LONG_AGO (3600 * MU_SEC)
-#define SLICES   600 /* of a sweep: a minute of ticks */
+#define KEPT_FOR      (10 * 60 * MU_SEC) /* so that who was taken over is told so */
+#define KEPT_AT_LEAST (10 * MU_SEC)
+#define LONG_AGO      (3600 * MU_SEC)
+#define SLICES        600 /* of a sweep: a minute of ticks */
 
 static bool eq_id(const void *ctx, uint32_t place, const void *key)
 {
@@ -97,14 +98,22 @@ void mu_sessions_remove(struct mu_sessions *ss, struct mu_sender *s)
     ss->count--;
 }
 
-void mu_sessions_sweep(struct mu_sessions *ss, mu_time now)
+void mu_sessions_release(struct mu_sessions *ss, struct mu_sender *s)
 {
+    if (s->live == 0 && s->streams == 0 && s->taken == 0)
+        mu_sessions_remove(ss, s);
+}
+
+void mu_sessions_sweep(struct mu_sessions *ss, mu_time now, uint32_t many)
+{
+    mu_dur kept = ss->count > many ? KEPT_AT_LEAST : KEPT_FOR;
+
     for (uint32_t left = ss->n / SLICES + 1; left > 0 && ss->n > 0; left--) {
         struct mu_sender *s;
 
         ss->swept = (ss->swept + 1) % ss->n;
         s = &ss->at[ss->swept];
-        if (s->id && s->live == 0 && s->streams == 0 && now - s->touched > KEPT_FOR)
+        if (s->id && s->live == 0 && s->streams == 0 && now - s->touched > kept)
             mu_sessions_remove(ss, s);
     }
 }
@@ -154,8 +163,10 @@ int mu_sender_set(struct mu_sender *s, uint32_t index, uint32_t value)
         return MU_ENOMEM;
     at = s->cap ? &s->u.many[index] : &s->u.lone;
     s->live -= MU_INDEX_IS_SLOT(*at);
+    s->taken -= *at == MU_INDEX_TAKEN;
     *at = value;
     s->live += MU_INDEX_IS_SLOT(*at);
+    s->taken += *at == MU_INDEX_TAKEN;
     return 0;
 }
 

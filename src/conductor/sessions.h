@@ -27,6 +27,7 @@ struct mu_sender {
     uint64_t conn;    /* the stream by which it last spoke; 0 = a datagram */
     uint32_t streams; /* attached */
     uint32_t live;    /* indexes that mean an agent */
+    uint32_t taken;   /* indexes whose name was taken over */
     uint32_t n, cap;  /* indexes; cap 0 = .lone */
     union {
         uint32_t lone;
@@ -51,8 +52,13 @@ struct mu_sender *mu_sessions_add(struct mu_sessions *sessions, uint64_t id,
                                   mu_time now); /* NULL */
 void mu_sessions_remove(struct mu_sessions *sessions, struct mu_sender *s);
 
-/* Frees a few that have no agent, no stream, and were not heard for a while: in the end all. */
-void mu_sessions_sweep(struct mu_sessions *sessions, mu_time now);
+/* Frees @s when nobody needs it: no agent, no stream, and nobody to be told that he was taken over.
+ */
+void mu_sessions_release(struct mu_sessions *sessions, struct mu_sender *s);
+
+/* Frees a few of those that only wait to tell somebody that he was taken over, and have for long;
+ * for less long when there are more sessions than @many. In the end all. */
+void mu_sessions_sweep(struct mu_sessions *sessions, mu_time now, uint32_t many);
 
 uint32_t mu_sender_get(const struct mu_sender *s, uint32_t index); /* MU_INDEX_NOBODY beyond .n */
 /* Sets what @index means; it may be beyond .n, but not beyond @index < MU_SENDER_MAX. */

@@ -80,7 +80,7 @@ int mu_intake_opened(struct mu_conductor *c, uint64_t conn, const char *peer, mu
     return 0;
 }
 
-/* Leaves its session. Returns whether it was the session's last stream. */
+/* Leaves its session, which goes when nobody needs it. Returns whether it was the last stream. */
 static bool detach(struct mu_conductor *c, struct mu_stream *st)
 {
     struct mu_sender *s = st->session ? mu_sessions_find(&c->sessions, st->session) : NULL;
@@ -90,8 +90,10 @@ static bool detach(struct mu_conductor *c, struct mu_stream *st)
         return false;
     if (s->conn == st->conn)
         s->conn = 0;
-    s->streams--;
-    return s->streams == 0;
+    if (--s->streams > 0)
+        return false;
+    mu_sessions_release(&c->sessions, s);
+    return true;
 }
 
 void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s)
@@ -198,19 +200,26 @@ int mu_stream_refuse(struct mu_conductor *c, uint64_t conn, int rv, uint32_t ret
     return rv;
 }
 
+void mu_stream_ack(struct mu_conductor *c, uint64_t conn, const uint8_t key[16],
+                   const struct mu_ack *ack)
+{
+    uint8_t body[1 + MU_ACK_LEN];
+
+    body[0] = MU_MSG_ACK; /* as the codec writes it, but without memory */
+    mu_seal_ack(key, ack, body + 1);
+    c->ports.send(c->ports.ctx, conn, body, sizeof(body));
+}
+
 void mu_stream_tell(struct mu_conductor *c, uint64_t session, enum mu_ack_status status,
                     uint32_t index)
 {
     const struct mu_stream *st = of_session(c, session);
     struct mu_ack ack = {
         .session = session, .epoch = c->config.epoch, .status = (uint8_t)status, .index = index};
-    struct mu_msg msg = {.type = MU_MSG_ACK};
-    uint8_t key[16], sealed[MU_ACK_LEN];
+    uint8_t key[16];
 
     if (!st)
         return;
     mu_seal_key(c->config.secret, session, key);
-    msg.sealed.n = mu_seal_ack(key, &ack, sealed);
-    msg.sealed.p = (const char *)sealed;
-    mu_stream_send(c, st->conn, &msg);
+    mu_stream_ack(c, st->conn, key, &ack);
 }

@@ -364,7 +364,11 @@ int mu_conductor_http_beat(struct mu_conductor *c, const char *binary, const cha
         return http_new(c, binary, host, wanted_ms, done, ctx);
     if (mu_roster_hidden(c->roster, slot) || !mu_roster_row(c->roster, slot, &was))
         return MU_EBUSY;
-    /* An agent with a session speaks for itself; this is one beat more. */
+    /* An agent with a session speaks for itself, and this is one beat more; unless he is silent. */
+    if (was.session && was.state == MU_DOWN) {
+        mu_heart_unbind(c, slot, MU_INDEX_NOBODY);
+        was.session = 0;
+    }
     if (was.session == 0) {
         why = was.state == MU_LEFT ? MU_WHY_JOINED : MU_WHY_HEARD;
         rv = http_known(c, slot, &was, wanted_ms);

@@ -263,6 +263,27 @@ static void sessions_without_agents_go(void **state)
     rig_free(&r);
 }
 
+/* Whoever joins over and over, with names that are none, leaves nothing behind. */
+static void sessions_that_nobody_needs_are_gone_at_once(void **state)
+{
+    struct rig r;
+    struct rig_sender s = {.start_id = 5}, probe;
+    struct mu_join_agent wrong = rig_agent("a/b");
+    struct mu_ack ack;
+
+    rig_setup(&r);
+    rig_open(&r, &s);
+    assert_int_equal(rig_ask(&r, &s, &wrong, 1), 0);
+    probe = s;
+    rig_joined(&r, &probe);
+    assert_int_equal(rig_ask(&r, &s, &wrong, 1), 0);
+    assert_true(r.msg.joined.session != probe.id);
+    rig_open(&r, &probe);
+    assert_int_equal(rig_attach(&r, &probe, &ack), 0);
+    assert_int_equal(ack.status, MU_ACK_REJOIN);
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +298,7 @@ int main(void)
         cmocka_unit_test(address_may_change_but_not_all_the_time),
         cmocka_unit_test(full_of_streams_sends_others_to_datagrams),
         cmocka_unit_test(sessions_without_agents_go),
+        cmocka_unit_test(sessions_that_nobody_needs_are_gone_at_once),
     };
     return cmocka_run_group_tests_name("conductor_beat", tests, NULL, NULL);
 }

@@ -219,6 +219,24 @@ static void beat_by_http_leaves_a_session_alone(void **state)
     rig_free(&r);
 }
 
+/* A daemon was replaced by a cron job of its name. */
+static void beat_by_http_takes_the_name_of_a_silent_session(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    rig_run(&r, 5 * MU_SEC);
+    assert_int_equal(http_beat(&r, "h", 60 * MU_SEC), 0);
+    assert_int_equal(rig_view(&r, "h").row.interval_ms, 60000);
+    assert_int_equal(rig_view(&r, "h").row.incarnation & UINT32_MAX, 2);
+    rig_run(&r, 100 * MU_SEC);
+    assert_int_equal(rig_state(&r, "h"), MU_UP);
+    assert_int_equal(rig_beat(&r, &s, 0), MU_ACK_REJOIN);
+    rig_free(&r);
+}
+
 static void explanation_has_the_numbers_of_the_verdict(void **state)
 {
     struct rig r;
@@ -269,6 +287,7 @@ int main(void)
         cmocka_unit_test(deleted_agent_that_lives_joins_anew),
         cmocka_unit_test(one_curl_is_an_agent),
         cmocka_unit_test(beat_by_http_leaves_a_session_alone),
+        cmocka_unit_test(beat_by_http_takes_the_name_of_a_silent_session),
         cmocka_unit_test(explanation_has_the_numbers_of_the_verdict),
     };
     return cmocka_run_group_tests_name("conductor_write", tests, NULL, NULL);
