@@ -289,13 +289,12 @@ static bool udp_ready(struct mu_link *l)
 
 void mu_link_datagram(struct mu_link *l, const uint8_t *data, size_t n)
 {
-    ssize_t ignored;
-
     if (!udp_ready(l))
         return;
-    ignored = send(l->udp, data, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (ignored < 0 && errno == ECONNREFUSED) /* told of the one before */
-        ignored = send(l->udp, data, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    for (int tries = 0; tries < 2;
+         tries++) /* the first may be told that the one before was refused */
+        if (send(l->udp, data, n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno != ECONNREFUSED)
+            return;
 }
 
 static void read_datagrams(struct mu_link *l, mu_time now)

@@ -26,8 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (mu_codec_put(&first, &msg) || mu_codec_get(first.data, first.len, &room, &msg, NULL) ||
         mu_codec_put(&second, &msg))
         abort();
-    if (first.len != second.len ||
-        memcmp(first.data, second.data, first.len) != 0)
+    if (first.len != second.len || memcmp(first.data, second.data, first.len) != 0)
         abort();
     mu_buf_fini(&first);
     mu_buf_fini(&second);

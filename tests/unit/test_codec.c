@@ -335,8 +335,7 @@ static void codec_writing_tells_when_memory_is_out(void **state)
 {
     struct mu_msg msg = {.type = MU_MSG_ERROR, .error = {.rv = -1, .text = text("long enough")}};
 
-    FOR_EACH_FAULT(n)
-    {
+    FOR_EACH_FAULT (n) {
         struct mu_buf buf;
 
         mu_buf_init(&buf, 0);

@@ -121,8 +121,7 @@ static void frame_reading_tells_when_memory_is_out(void **state)
 {
     static const uint8_t cut[] = {0, 0, 0, 9, 1, 2, 3, 4, 5};
 
-    FOR_EACH_FAULT(n)
-    {
+    FOR_EACH_FAULT (n) {
         struct mu_frames f;
         struct heard h = {.n = 0};
         int rv;

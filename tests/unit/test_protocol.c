@@ -48,11 +48,12 @@ static size_t read_block(const char *name, uint8_t out[BYTES_MAX])
 
     snprintf(head, sizeof(head), "```hex %s\n", name);
     at = strstr(page, head);
-    if (!at)
-        print_error("the page has no block \"%s\"\n", name);
-    assert_non_null(at);
-    for (at += strlen(head); strncmp(at, "```", 3) != 0; at = strchr(at, '\n') + 1)
-        n = read_line(at, out, n);
+    if (!at) {
+        fail_msg("the page has no block \"%s\"", name);
+        return 0;
+    }
+    for (at = strchr(at, '\n'); at && strncmp(at + 1, "```", 3) != 0; at = strchr(at + 1, '\n'))
+        n = read_line(at + 1, out, n);
     assert_true(n > 0);
     return n;
 }
@@ -200,7 +201,7 @@ static void protocol_page_shows_beats_as_they_are(void **state)
 
     for (size_t i = 0; i < MU_ARRAY_LEN(shown); i++) {
         struct mu_beat beat = beat_of(shown[i].seq, shown[i].path, shown[i].sent_ms, shown[i].n);
-        uint8_t bytes[BYTES_MAX], out[MU_DATAGRAM_MAX], *sealed = bytes;
+        uint8_t bytes[BYTES_MAX] = {0}, out[MU_DATAGRAM_MAX], *sealed = bytes;
         size_t n = read_block(shown[i].name, bytes);
         struct mu_beat got;
 
@@ -235,7 +236,7 @@ static void protocol_page_shows_acks_as_they_are(void **state)
     };
 
     for (size_t i = 0; i < MU_ARRAY_LEN(shown); i++) {
-        uint8_t bytes[BYTES_MAX], out[MU_ACK_LEN], *sealed = bytes;
+        uint8_t bytes[BYTES_MAX] = {0}, out[MU_ACK_LEN], *sealed = bytes;
         size_t n = read_block(shown[i].name, bytes);
         struct mu_ack got;
 
