@@ -431,13 +431,17 @@ void mu_roster_heard(struct mu_roster *r, uint32_t slot, mu_time now, mu_time h)
 {
     struct cold *cold = &r->cold[slot];
     struct mu_times times = times_of(r, slot);
+    bool before = r->flags[slot] & HEARD;
     mu_time suspect_at, down_at;
 
-    if (r->flags[slot] & HEARD)
-        mu_history_add(&cold->history, now - r->heard[slot]);
+    /* Named twice in one datagram, or sent twice: one sign of life. Its times may be new ones. */
+    if (!before || r->heard[slot] != now) {
+        if (before)
+            mu_history_add(&cold->history, now - r->heard[slot]);
+        cold->report_count++;
+    }
     set_heard_flag(r, slot);
     r->heard[slot] = now;
-    cold->report_count++;
     r->driver->heard(r->detector ? r->detector + slot * r->driver->size : NULL, &times, h,
                      &suspect_at, &down_at);
     cold->since = h;

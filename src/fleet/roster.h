@@ -102,7 +102,8 @@ bool mu_roster_pending(const struct mu_roster *roster, uint32_t slot);
 /* The write came true, or to nothing. Removing the agent of a delete is the caller's. */
 void mu_roster_settle(struct mu_roster *roster, uint32_t slot, bool apply);
 
-/* A beat. Its state is not touched: see mu_roster_move(). */
+/* A beat; a second one at the same moment is none. Its state is not touched: see mu_roster_move().
+ */
 void mu_roster_heard(struct mu_roster *roster, uint32_t slot, mu_time now, mu_time h);
 /* Not a beat, but a sign of life that puts off what silence would lead to. */
 void mu_roster_spare(struct mu_roster *roster, uint32_t slot, mu_time h);
