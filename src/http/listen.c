@@ -20,6 +20,7 @@
 
 #define ACCEPT_MAX 64
 #define BACKLOG    1024
+#define SEND_MAX   (64 * 1024) /* bytes the kernel may hold for a client who does not read */
 
 struct mu_listener {
     struct mu_list link;
@@ -66,32 +67,48 @@ static uint32_t count_of_host(const struct mu_http *http, const struct sockaddr_
     return n;
 }
 
+static bool is_taking(const struct mu_peer *peer)
+{
+    return peer->req && peer->req->state == MU_REQ_QUEUED && !peer->waits;
+}
+
+static void shut(struct mu_http *http, struct mu_peer *peer)
+{
+    peer->evicted = true;
+    http->nevicted++;
+    shutdown(peer->fd, SHUT_RDWR);
+    mu_stat_add(MU_STAT_HTTP_REFUSED, 1);
+}
+
 /* Shuts down the connection that asked nothing for longest; without one, the one that has been
  * taking its answer for longest. Those that wait for something stay. Returns whether there was one.
  */
 static bool evict(struct mu_http *http)
 {
-    struct mu_peer *victim = NULL;
-
     for (struct mu_list *at = http->peers.next; at != &http->peers; at = at->next) {
         struct mu_peer *peer = MU_CONTAINER_OF(at, struct mu_peer, link);
 
-        if (peer->evicted || peer->waits)
-            continue;
-        if (!victim)
-            victim = peer;
-        if (!peer->req || peer->req->state == MU_REQ_READING) {
-            victim = peer;
-            break;
+        if (!peer->evicted && (!peer->req || peer->req->state == MU_REQ_READING)) {
+            shut(http, peer);
+            return true;
         }
     }
-    if (!victim)
-        return false;
-    victim->evicted = true;
-    http->nevicted++;
-    shutdown(victim->fd, SHUT_RDWR);
-    mu_stat_add(MU_STAT_HTTP_REFUSED, 1);
-    return true;
+    return mu_listen_evict_taker(http, NULL);
+}
+
+bool mu_listen_evict_taker(struct mu_http *http, const struct mu_req *but)
+{
+    for (struct mu_list *at = http->peers.next; at != &http->peers; at = at->next) {
+        struct mu_peer *peer = MU_CONTAINER_OF(at, struct mu_peer, link);
+
+        if (!peer->evicted && is_taking(peer) && peer->req != but) {
+            http->charged -= peer->req->charged;
+            peer->req->charged = 0;
+            shut(http, peer);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Makes room for a connection from @addr. @added were accepted before it in this turn, and are not
@@ -143,6 +160,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
                 continue;
             break;
         }
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_MAX}, sizeof(int));
         if (!admit(http, &addr, added))
             refuse(fd);
         else if (MHD_add_connection(http->mhd, fd, (struct sockaddr *)&addr, len) == MHD_YES)

@@ -54,6 +54,7 @@ struct mu_req {
     char etag[64], allow[64], retry_after[16];
     struct mu_buf link_header, location;
     struct mu_stream *stream; /* instead of .out; taken over by the answer */
+    size_t charged;           /* bytes of it that http->charged counts */
 
     /* the handler's own, while it waits */
     void (*gone)(struct mu_req *req);

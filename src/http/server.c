@@ -22,6 +22,7 @@
 #define DISCARD_MAX   (4 * MU_BODY_MAX) /* of a body that is refused anyway */
 #define STREAM_BLOCK  (16 * 1024)
 #define CLOSING_SLACK 256 /* connections shut down that microhttpd has not noticed yet */
+#define ANSWERS_MAX   ((size_t)64 << 20)
 #define CLOSE_WITHIN  MU_SEC
 
 /* ---- answers ---- */
@@ -60,8 +61,21 @@ static int add_headers(struct MHD_Response *response, struct mu_req *req)
            add_header(response, "Location", mu_buf_text(&req->location));
 }
 
+/* Clients that don't read hold memory: beyond the bound the oldest of them lose their connection.
+ */
+static void charge(struct mu_req *req, size_t n)
+{
+    struct mu_http *http = req->http;
+
+    req->charged = n;
+    http->charged += n;
+    while (http->charged > ANSWERS_MAX && mu_listen_evict_taker(http, req))
+        ;
+}
+
 static enum MHD_Result queue(struct mu_req *req)
 {
+    size_t n = req->stream ? 0 : req->out.len;
     struct MHD_Response *response = response_of(req);
     enum MHD_Result rv = MHD_NO;
 
@@ -71,6 +85,7 @@ static enum MHD_Result queue(struct mu_req *req)
         rv = MHD_queue_response(req->mhd, req->status, response);
     MHD_destroy_response(response);
     req->state = MU_REQ_QUEUED;
+    charge(req, n);
     return rv;
 }
 
@@ -159,6 +174,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
         req->gone(req);
     if (req->stream)
         mu_stream_free(req->stream);
+    req->http->charged -= req->charged;
     req->peer->req = NULL;
     req->peer->waits = false;
     mu_req_free(req);

@@ -41,7 +41,8 @@ struct mu_http {
     uv_idle_t idle;
     struct mu_list listeners, peers, reqs, slices;
     uint32_t npeers, nevicted;
-    bool resumed; /* a connection, which microhttpd must be run for */
+    size_t charged; /* bytes of answers that are on their way out */
+    bool resumed;   /* a connection, which microhttpd must be run for */
     bool closing;
     unsigned handles; /* of the loop, still open */
     mu_time close_by;
@@ -64,6 +65,10 @@ void mu_server_local_address(const struct mu_req *req, char *out, size_t size);
 bool mu_listen_is_local(const struct sockaddr *sa); /* loopback or Unix */
 void mu_listen_close_all(struct mu_http *http);     /* takes no more; each closes its handle */
 void mu_listen_retry(struct mu_http *http);         /* after descriptors had run out */
+
+/* Shuts down the connection that has been taking its answer for longest, other than that of @but.
+ * Returns whether there was one. */
+bool mu_listen_evict_taker(struct mu_http *http, const struct mu_req *but);
 
 /* A handle of the loop is closed: the last one ends a close. */
 void mu_server_handle_closed(struct mu_http *http);

@@ -736,6 +736,33 @@ static void connections_that_wait_keep_their_place(void **state)
         close(waiting[i]);
 }
 
+static void clients_that_do_not_read_are_bounded(void **state)
+{
+    struct world *w = *state;
+    int fd[300], small = 2048;
+    uint64_t before;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        char host[32];
+
+        snprintf(host, sizeof(host), "h%05u", i);
+        add_agent(&w->conductor, "a", host, "", "{}");
+    }
+    for (size_t i = 0; i < MU_ARRAY_LEN(fd);
+         i++) { /* of some 400 KB each, less what sockets take */
+        fd[i] = dial(w);
+        setsockopt(fd[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+        say(fd[i], "GET /v1/agents HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    before = mu_stat_count(MU_STAT_HTTP_REFUSED);
+    while (mu_stat_count(MU_STAT_HTTP_REQUESTS) < MU_ARRAY_LEN(fd))
+        turn(w);
+    assert_true(mu_stat_count(MU_STAT_HTTP_REFUSED) > before);
+    assert_int_equal(status_of(w, "/v1/agents"), 200);
+    for (size_t i = 0; i < MU_ARRAY_LEN(fd); i++)
+        close(fd[i]);
+}
+
 static void a_unix_socket_serves_and_is_removed(void **state)
 {
     struct world *w = *state;
@@ -957,6 +984,7 @@ int main(void)
         CASE(one_connection_carries_many_requests),
         CASE(silent_connections_make_room),
         CASE(connections_that_wait_keep_their_place),
+        CASE(clients_that_do_not_read_are_bounded),
         CASE(a_unix_socket_serves_and_is_removed),
         CASE(a_close_answers_those_who_wait),
         CASE(memory_that_runs_out_costs_one_request),
