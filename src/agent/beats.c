@@ -1,7 +1,8 @@
 /* A beat goes out by datagram and is acked: step SENT, then IDLE again. What can go wrong: no ack
  * in time, so it is REPEATED once; still none, and the same beat goes on the stream (STREAMED), or
  * waits for one (FALLEN) while datagrams go on at their interval. Two that only the stream could
- * carry, and beats stay on it; a datagram every 30 s tries the way back. */
+ * carry, and beats stay on it; a datagram every 30 s tries the way back, and two help a beat that
+ * the stream is slow with (HELPED). */
 #include <string.h>
 
 #include "agent/inner.h"
