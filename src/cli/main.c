@@ -1,10 +1,12 @@
 /* muster: finds the command, reads its options, runs it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/near.h"
 #include "cli/options.h"
@@ -76,10 +78,20 @@ static void use_utf8(void)
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+/* A closed descriptor of the first three would be given to the next socket or database, and what we
+ * print would go there. Of these only reading works, so that printing is an error that is told. */
+static void fill_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+            _exit(MU_EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
     struct mu_args args = {0};
 
+    fill_descriptors();
     use_utf8();
     signal(SIGPIPE, SIG_DFL); /* `muster list | head` ends quietly, whatever our parent ignores */
     int code = finish_output(&args, run(&args, argc, argv));

@@ -200,6 +200,13 @@ class Failures(Case):
         with open('/dev/full', 'wb') as full:
             self.complains(muster('--help', stdout=full), 1, 'No space')
 
+    def test_a_closed_output_is_1(self):
+        result = subprocess.run(['sh', '-c', 'exec "$0" list --conductor "$1" >&-', MUSTER, self.api.url],
+                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=clean_env(),
+                                timeout=wait.PATIENCE, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn('cannot write standard output', result.stderr)
+
     def test_a_closed_pipe_ends_quietly(self):
         read, write = os.pipe()
         os.close(read)
