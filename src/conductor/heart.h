@@ -145,6 +145,8 @@ int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *bina
 /* ---- stream.c ---- */
 
 struct mu_stream *mu_stream_find(const struct mu_conductor *c, uint64_t conn);
+/* Whether @more streams beyond those open are more than there is room for. */
+bool mu_stream_crowded(const struct mu_conductor *c, uint32_t more);
 void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s);
 void mu_stream_close_pending(struct mu_conductor *c); /* at a tick: ends make suspect */
 const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session); /* "" = none attached */

@@ -96,6 +96,8 @@ static void answer(struct mu_conductor *c, struct mu_batch_join *join)
     msg.joined.agents = join->agents;
     st->join = NULL;
     mu_stream_send(c, join->conn, &msg);
+    if (mu_stream_crowded(c, 0))
+        c->ports.close(c->ports.ctx, join->conn); /* he lives by datagrams; others must join too */
     join_free(c, join);
 }
 

@@ -96,6 +96,11 @@ static bool detach(struct mu_conductor *c, struct mu_stream *st)
     return true;
 }
 
+bool mu_stream_crowded(const struct mu_conductor *c, uint32_t more)
+{
+    return c->config.max_streams && c->streams.count + more > c->config.max_streams;
+}
+
 void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s)
 {
     if (st->session == s->id)

@@ -20,8 +20,8 @@
 
 enum type { DUR, COUNT, BYTES, BOOL, WORD, TEXT, PATH, PATTERN, ADDRS, URL };
 static const char *const type_names[] = {
-    [DUR] = "duration", [COUNT] = "number", [BYTES] = "size",      [BOOL] = "boolean",
-    [WORD] = "word",    [TEXT] = "text",    [PATH] = "path",       [PATTERN] = "pattern",
+    [DUR] = "duration",  [COUNT] = "number", [BYTES] = "size", [BOOL] = "boolean",
+    [WORD] = "word",     [TEXT] = "text",    [PATH] = "path",  [PATTERN] = "pattern",
     [ADDRS] = "address", [URL] = "url",
 };
 
@@ -552,6 +552,7 @@ static int find_store(struct mu_config *config, struct mu_err *err)
 
     if (*config->store)
         return 0;
+    config->own_store = true;
     if (geteuid() == 0)
         n = snprintf(config->store, sizeof(config->store), "sqlite:/var/lib/muster/muster.db");
     else if (state && *state == '/')

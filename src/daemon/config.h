@@ -24,6 +24,7 @@ struct mu_config {
     struct mu_policies policies;
     struct mu_config_list listen, http;
     bool insecure;
+    bool own_store; /* no store was given: the path is ours, and so is its folder */
     char store[1024], secret_file[1024], token_file[1024], http_hosts[1024];
     int64_t max_agents, join_rate, max_streams, max_per_peer, max_http, receive_buffer, event_max;
     mu_dur silent_for, checkpoint_interval, forget_after, event_retention;

@@ -39,5 +39,6 @@ int mu_limits_share(uint64_t files, int64_t http, int64_t streams, struct mu_lim
     out->http = (uint32_t)(http ? least(http, quarter) : quarter);
     rest = all - MU_FILES_KEPT - out->http;
     out->streams = (uint32_t)(streams ? least(streams, rest) : rest);
+    out->sessions = out->streams - out->streams / 16 - (out->streams > 1);
     return 0;
 }

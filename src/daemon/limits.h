@@ -7,14 +7,16 @@
 
 #include "base/err.h"
 
-#define MU_FILES_KEPT 128  /* store, log, listeners, loop, and what is accepted only to be refused \
+#define MU_FILES_KEPT                                                                              \
+    128                    /* store, log, listeners, loop, and what is accepted only to be refused \
                             */
 #define MU_FILES_LEAST 256 /* fewer than this is no place to serve from */
 
 struct mu_limits {
-    uint64_t files;   /* the limit of open files */
-    uint32_t http;    /* of them for HTTP: at most a quarter */
-    uint32_t streams; /* for agents' connections: the rest */
+    uint64_t files;    /* the limit of open files */
+    uint32_t http;     /* of them for HTTP: at most a quarter */
+    uint32_t streams;  /* for agents' connections: the rest */
+    uint32_t sessions; /* of these may stay; the others are for who comes to join, and goes */
 };
 
 /* Raises the limit of open files as far as allowed, and returns it. */

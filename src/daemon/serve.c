@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -74,19 +75,10 @@ static void on_committed(void *ctx, uint64_t ticket, int rv)
     mu_conductor_committed(((struct mu_rooms *)ctx)->conductor, ticket, rv, mu_clock_now());
 }
 
-/* The store lends an ident for the call; the roster shares one that stays. */
 static int restore_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
 {
-    struct mu_row own = *row;
-    int rv;
-
-    own.ident = mu_ident_new(row->ident->uuid, row->ident->binary, row->ident->host);
-    if (!own.ident)
-        return MU_ENOMEM;
-    rv =
-        mu_conductor_restore(((struct mu_rooms *)ctx)->conductor, &own, payload ? payload->len : 0);
-    mu_ident_unref(own.ident);
-    return rv;
+    return mu_conductor_restore(((struct mu_rooms *)ctx)->conductor, row,
+                                payload ? payload->len : 0);
 }
 
 /* ---- the tick ---- */
@@ -258,6 +250,25 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 /* ---- the beginning ---- */
 
+/* Where no store was given, its folder is ours to make; otherwise a missing one is likely a slip.
+ */
+static void make_state_dir(const struct mu_config *config)
+{
+    char path[1024], *end;
+
+    if (!config->own_store)
+        return;
+    snprintf(path, sizeof(path), "%s", config->store + strlen("sqlite:"));
+    end = strrchr(path, '/');
+    *end = 0;
+    for (char *p = path + 1; (p = strchr(p, '/')); p++) {
+        *p = 0;
+        mkdir(path, 0755);
+        *p = '/';
+    }
+    mkdir(path, 0700); /* if it cannot be made, the store says why */
+}
+
 static int begin_loop(struct mu_rooms *rooms, struct mu_err *err)
 {
     static const int signals[MU_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -293,6 +304,7 @@ static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)
                                      .join_rate = (uint32_t)config->join_rate,
                                      .max_streams = rooms->limits.streams,
                                      .forget_after = config->forget_after,
+                                     .max_streams = rooms->limits.sessions,
                                      .policies = &config->policies};
     int rv = mu_secret_load(config->secret_file, cc.secret, err);
 
@@ -372,6 +384,7 @@ static int build(struct mu_rooms *rooms, struct mu_err *err)
 
     if (rv)
         return rv;
+    make_state_dir(config);
     rv = mu_store_open(&rooms->store, &rooms->loop, config->store, false, &rooms->boot, err);
     if (!rv)
         rv = build_conductor(rooms, err);

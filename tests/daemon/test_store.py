@@ -73,8 +73,8 @@ class Refused(unittest.TestCase):
         c.ports_file = os.path.join(closed, 'ports')
         self.refuse(c, closed)
 
-    def test_a_folder_that_cannot_be_made_is_named(self):
-        self.refuse(Conductor(store='sqlite:/proc/none/muster.db'), '/proc/none')
+    def test_a_folder_that_is_not_there_is_named(self):
+        self.refuse(Conductor(store='sqlite:/nonexistent/muster.db'), '/nonexistent')
 
 
 class Db(unittest.TestCase):

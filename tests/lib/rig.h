@@ -36,6 +36,7 @@ struct rig_sender { /* one session, as its agent knows it */
 };
 
 struct rig {
+    uint64_t closed; /* the stream that the conductor closed last */
     struct mu_conductor *c;
     struct mu_policies policies;
     struct mu_conductor_config config;
@@ -97,6 +98,7 @@ static inline void rig_send(void *ctx, uint64_t conn, const uint8_t *frame, size
 
 static inline void rig_close(void *ctx, uint64_t conn)
 {
+    ((struct rig *)ctx)->closed = conn;
 }
 
 static inline void rig_sink(void *ctx, const struct mu_event *event)

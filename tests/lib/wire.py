@@ -65,7 +65,7 @@ def pack(value):
         return bytes([value]) if value < 128 else b'\xcf' + struct.pack('>Q', value)
     if isinstance(value, str):
         raw = value.encode()
-        return b'\xda' + struct.pack('>H', len(raw)) + raw
+        return b'\xdb' + struct.pack('>I', len(raw)) + raw
     if isinstance(value, bytes):
         return b'\xc5' + struct.pack('>H', len(value)) + value
     if isinstance(value, list):
@@ -162,6 +162,7 @@ class Sender:
         self.key = b''
         self.joins = self.beats = self.acked = self.resyncs = 0
         self.rejoin = False
+        self.no_stream = 0.0  # until then: there are too many, live by datagrams alone
         self.superseded = set()
         self.silent = threading.Event()  # set: lives, but sends nothing
         self.stopped = threading.Event()
@@ -232,6 +233,7 @@ class Sender:
             raise AssertionError('an ack that is none')
         if status in (OK, DATAGRAMS):
             self.acked += 1
+            self.no_stream = time.monotonic() + 30 if status == DATAGRAMS else 0.0
         elif status == RESYNC:
             self.epoch = epoch
             self.resyncs += 1
@@ -299,13 +301,22 @@ class Sender:
             if now >= next_beat:
                 self.beat()
                 next_beat = now + self.interval
-            if (not self.stream or self.rejoin) and now >= next_dial:
+            if (not self.stream or self.rejoin) and now >= max(next_dial, self.no_stream):
                 self.keep_stream()
                 next_dial = now + 0.2
             self.read(max(0.0, min(next_beat - time.monotonic(), 0.2)))
 
     def start(self):
-        self.join()
+        end = time.monotonic() + 20
+        while True:  # a conductor that is full of streams refuses this one, until there is room
+            try:
+                self.join()
+                break
+            except ConnectionError:
+                self.drop_stream()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
         self.thread.start()
         return self
 

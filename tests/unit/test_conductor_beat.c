@@ -250,6 +250,32 @@ static void full_of_streams_sends_others_to_datagrams(void **state)
     rig_free(&r);
 }
 
+static void full_of_streams_keeps_no_place_from_newcomers(void **state)
+{
+    struct rig r;
+    struct rig_sender a, b;
+    struct mu_ack ack;
+
+    rig_init(&r);
+    r.config.max_streams = 1;
+    assert_int_equal(rig_new(&r), 0);
+    rig_begin(&r);
+    rig_join(&r, &a, "a", 1);
+    assert_int_equal(r.closed, 0);
+    rig_join(&r, &b, "b", 2); /* he is answered, and then makes room */
+    assert_int_equal(r.closed, b.conn);
+    mu_intake_closed(r.c, b.conn, false, r.now);
+    assert_int_equal(rig_beat(&r, &b, 0), MU_ACK_DATAGRAMS);
+    r.closed = 0;
+    rig_open(&r, &b);
+    assert_int_equal(rig_attach(&r, &b, &ack), 0);
+    assert_int_equal(ack.status, MU_ACK_DATAGRAMS);
+    assert_int_equal(r.closed, b.conn);
+    rig_run(&r, MU_SEC);
+    assert_int_equal(rig_state(&r, "b"), MU_UP);
+    rig_free(&r);
+}
+
 static void sessions_without_agents_go(void **state)
 {
     struct rig r;
@@ -300,6 +326,7 @@ int main(void)
         cmocka_unit_test(beat_on_a_stream_needs_its_session_attached),
         cmocka_unit_test(address_may_change_but_not_all_the_time),
         cmocka_unit_test(full_of_streams_sends_others_to_datagrams),
+        cmocka_unit_test(full_of_streams_keeps_no_place_from_newcomers),
         cmocka_unit_test(sessions_without_agents_go),
         cmocka_unit_test(sessions_that_nobody_needs_are_gone_at_once),
     };
