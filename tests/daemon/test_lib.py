@@ -1,11 +1,9 @@
 """libmuster, by a program that uses it (lib_agent.c), against a real conductor."""
 
-import json
 import os
 import signal
 import subprocess
 import threading
-import time
 import unittest
 
 from lib import tap, wait
@@ -153,6 +151,21 @@ class Lib(unittest.TestCase):
     def test_addresses_are_tried_in_turn(self):
         self.agent(f'127.0.0.1:1,{self.address}', 'lib', 'thread')
         self.await_state('lib@h', 'up')
+
+    def test_a_unix_socket_carries_beats_too(self):
+        path = os.path.join(self.c.folder, 'sock')
+        self.c.stop()
+        self.c.args = ['--listen', path]
+        self.c.start()
+        a = self.agent(path, 'lib', 'loop')
+        self.await_state('lib@h', 'up')
+        wait.until(lambda: self.c.agents()['lib@h']['report_count'] > 3, 'beats')
+        self.c.kill()
+        self.await_notice(a, 'lost')
+        self.c.start()
+        self.await_notice(a, 'recovered')
+        self.assertEqual(a.ask('leave 5000'), '0')
+        self.assertEqual(self.c.downs(), [])
 
     def test_names_are_resolved_by_the_thread(self):
         self.agent(f'no-such-host.invalid:4680,localhost:{self.c.agents_port}', 'lib', 'thread', 'later')
