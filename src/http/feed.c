@@ -103,17 +103,17 @@ void mu_fetch_cancel(struct mu_fetch *fetch)
         fetch->owner = NULL;
 }
 
-uint64_t mu_fetch_upto(const struct mu_feed *feed, const struct mu_event_row *rows, size_t n,
-                       uint32_t limit, const struct mu_event_span *span, uint64_t since)
+uint64_t mu_fetch_reached(const struct mu_feed *feed, const struct mu_event_row *rows, size_t n,
+                          uint32_t limit, const struct mu_event_span *span, uint64_t since)
 {
-    uint64_t upto;
+    uint64_t reached;
 
     if (n == limit)
         return rows[n - 1].seq;
-    upto = mu_watch_first(feed->watch) - 1; /* of earlier lives nothing comes any more */
-    if (span->newest > upto)
-        upto = span->newest;
-    return upto > since ? upto : since;
+    reached = mu_watch_first(feed->watch) - 1; /* of earlier lives nothing comes any more */
+    if (span->newest > reached)
+        reached = span->newest;
+    return reached > since ? reached : since;
 }
 
 bool mu_feed_trimmed(struct mu_req *req, uint64_t since, const struct mu_event_span *span)
@@ -287,18 +287,19 @@ static void page_run(struct page *page)
 }
 
 /* The last `limit`: @rows from the store, and what the ring has after them. */
-static void show_newest(struct page *page, const struct mu_event_row *rows, size_t n, uint64_t upto)
+static void show_newest(struct page *page, const struct mu_event_row *rows, size_t n,
+                        uint64_t reached)
 {
     uint32_t limit = page->events.limit;
     size_t first;
 
     page->skip = 0;
-    mu_watch_read(page->feed->watch, upto, count_event, page);
+    mu_watch_read(page->feed->watch, reached, count_event, page);
     first = n + page->skip > limit ? n + page->skip - limit : 0;
     page->skip = page->skip > limit ? page->skip - limit : 0;
     for (size_t i = first; i < n; i++, page->found++)
         mu_view_event(&page->json, &rows[i]);
-    page->events.since = mu_watch_read(page->feed->watch, upto, take_event, page);
+    page->events.since = mu_watch_read(page->feed->watch, reached, take_event, page);
     page_answer(page);
 }
 
@@ -322,7 +323,7 @@ static void page_fetched(void *owner, int rv, const struct mu_event_row *rows, s
     }
     for (size_t i = 0; i < n; i++, page->found++)
         mu_view_event(&page->json, &rows[i]);
-    page->events.since = mu_fetch_upto(page->feed, rows, n, limit, span, page->events.since);
+    page->events.since = mu_fetch_reached(page->feed, rows, n, limit, span, page->events.since);
     if (page->found < page->events.limit && mu_watch_covers(page->feed->watch, page->events.since))
         page_run(page);
     else

@@ -54,8 +54,8 @@ int mu_fetch_start(struct mu_fetch **out, struct mu_feed *feed, const struct mu_
 void mu_fetch_cancel(struct mu_fetch *fetch); /* NULL is allowed */
 
 /* Up to which number a fetch of at most @limit has looked, that found @n rows. */
-uint64_t mu_fetch_upto(const struct mu_feed *feed, const struct mu_event_row *rows, size_t n,
-                       uint32_t limit, const struct mu_event_span *span, uint64_t since);
+uint64_t mu_fetch_reached(const struct mu_feed *feed, const struct mu_event_row *rows, size_t n,
+                          uint32_t limit, const struct mu_event_span *span, uint64_t since);
 
 /* Whether events after @since are no longer kept, which has been answered. */
 bool mu_feed_trimmed(struct mu_req *req, uint64_t since, const struct mu_event_span *span);
@@ -63,7 +63,6 @@ void mu_feed_away(struct mu_req *req, int rv); /* answers that the store cannot 
 
 /* Begins a stream, and answers with it, at once or after a first read of the store. */
 void mu_stream_open(struct mu_feed *feed, struct mu_req *req, const struct mu_events *events);
-void mu_stream_wake(struct mu_stream *stream);
 void mu_stream_late(struct mu_feed *feed, const struct mu_event *event);
 void mu_stream_tick(struct mu_feed *feed, mu_time now);
 void mu_stream_end_all(struct mu_feed *feed);

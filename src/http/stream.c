@@ -141,7 +141,7 @@ ssize_t mu_stream_read(void *ctx, uint64_t pos, char *buf, size_t max)
 
 /* ---- waking ---- */
 
-void mu_stream_wake(struct mu_stream *stream)
+static void wake(struct mu_stream *stream)
 {
     if (!stream->suspended)
         return;
@@ -157,7 +157,7 @@ static struct mu_stream *stream_of(struct mu_list *link)
 void mu_stream_wake_all(struct mu_feed *feed)
 {
     for (struct mu_list *at = feed->streams.next; at != &feed->streams; at = at->next)
-        mu_stream_wake(stream_of(at));
+        wake(stream_of(at));
 }
 
 void mu_stream_late(struct mu_feed *feed, const struct mu_event *event)
@@ -173,7 +173,7 @@ void mu_stream_late(struct mu_feed *feed, const struct mu_event *event)
             !mu_events_match(&stream->events, event))
             continue;
         put_event(stream, &row, false);
-        mu_stream_wake(stream);
+        wake(stream);
     }
 }
 
@@ -200,7 +200,7 @@ void mu_stream_tick(struct mu_feed *feed, mu_time now)
             continue;
         }
         stream->retry = false;
-        mu_stream_wake(stream);
+        wake(stream);
     }
 }
 
@@ -212,7 +212,7 @@ void mu_stream_end_all(struct mu_feed *feed)
         if (stream->req || stream->end)
             continue;
         end_with(stream, "end");
-        mu_stream_wake(stream);
+        wake(stream);
     }
 }
 
@@ -255,14 +255,14 @@ static void on_fetched(void *owner, int rv, const struct mu_event_row *rows, siz
     for (size_t i = 0; i < n; i++)
         put_event(stream, &rows[i], rows[i].seq < floor_of(stream));
     stream->events.since =
-        mu_fetch_upto(stream->feed, rows, n, FETCH_AT_ONCE, span, stream->events.since);
+        mu_fetch_reached(stream->feed, rows, n, FETCH_AT_ONCE, span, stream->events.since);
     /* neither in the store nor in the ring yet: the journal lags */
     stream->retry =
         n < FETCH_AT_ONCE && !mu_watch_covers(stream->feed->watch, stream->events.since);
     if (req)
         answer(stream);
     else
-        mu_stream_wake(stream);
+        wake(stream);
 }
 
 void mu_stream_open(struct mu_feed *feed, struct mu_req *req, const struct mu_events *events)
