@@ -302,7 +302,6 @@ static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)
                                      .next_row = rooms->boot.row,
                                      .max_agents = (uint32_t)config->max_agents,
                                      .join_rate = (uint32_t)config->join_rate,
-                                     .max_streams = rooms->limits.streams,
                                      .forget_after = config->forget_after,
                                      .max_streams = rooms->limits.sessions,
                                      .policies = &config->policies};
