@@ -189,7 +189,9 @@ static double seconds(mu_dur dur)
 
 static json_t *rounded(mu_dur dur)
 {
-    return json_real((double)(dur / MU_MS) / 1000);
+    int64_t ms = dur / MU_MS;
+
+    return json_real((double)ms / 1000);
 }
 
 static json_t *spread_json(const struct mu_spread *spread)

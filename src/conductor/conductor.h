@@ -28,14 +28,14 @@ struct mu_conductor_ports {
 struct mu_conductor_config {
     uint32_t epoch;
     uint32_t next_row;
-    uint8_t secret[16];   /* the fleet secret: session keys are derived from it */
-    uint64_t seed;        /* of UUIDs, jitter, hash keys */
-    uint32_t max_agents;  /* default 1,000,000 */
-    uint32_t join_rate;   /* joins a second; default 20,000 */
-    uint32_t max_streams; /* with so many open, who has none is told to live by datagrams; 0 = any */
-    mu_dur forget_after;  /* `left` and `down` for so long are deleted; 0 = never */
+    uint8_t secret[16];                 /* the fleet secret: session keys are derived from it */
+    uint64_t seed;                      /* of UUIDs, jitter, hash keys */
+    uint32_t max_agents;                /* default 1,000,000 */
+    uint32_t join_rate;                 /* joins a second; default 20,000 */
+    uint32_t max_streams;               /* with so many, who has none lives by datagrams; 0 = any */
+    mu_dur forget_after;                /* `left` and `down` for so long are deleted; 0 = never */
     const struct mu_policies *policies; /* borrowed; mu_conductor_policies() changes them */
-    char token[256];      /* what a join must present; "" = none asked */
+    char token[256];                    /* what a join must present; "" = none asked */
 };
 
 int mu_conductor_new(struct mu_conductor **out, const struct mu_conductor_config *config,
@@ -74,9 +74,9 @@ int mu_conductor_write(struct mu_conductor *c, uint32_t slot, enum mu_op op, con
 void mu_conductor_forget_op(struct mu_conductor *c, mu_op_fn done, void *ctx);
 
 /* A beat by HTTP, which is a join too where the name is new. Known names are answered at once
- * (@done runs before this returns), new ones after their commit. @interval 0 = the policy's. Fails at once with MU_EINVAL (name),
- * MU_ERANGE (interval), MU_EBUSY (the name's first join, or its delete, is pending), MU_EFULL,
- * MU_EAGAIN. */
+ * (@done runs before this returns), new ones after their commit. @interval 0 = the policy's. Fails
+ * at once with MU_EINVAL (name), MU_ERANGE (interval), MU_EBUSY (the name's first join, or its
+ * delete, is pending), MU_EFULL, MU_EAGAIN. */
 #define MU_HTTP_INTERVAL_MAX (24 * 3600 * MU_SEC)
 int mu_conductor_http_beat(struct mu_conductor *c, const char *binary, const char *host,
                            mu_dur interval, mu_time now, mu_op_fn done, void *ctx);

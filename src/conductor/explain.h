@@ -8,22 +8,25 @@
 
 struct mu_explanation {
     struct mu_view view;
-    char verdict[256];  /* one sentence: "up: heard 3.2 s ago, suspect after 25 s of silence" */
-    char rule[256];     /* the rule that led to it */
+    char verdict[256]; /* one sentence: "up: heard 3.2 s ago, suspect after 25 s of silence" */
+    char rule[256];    /* the rule that led to it */
     const char *detector;
-    mu_dur silence, stalls;      /* hearing time since the last beat; deafness within it */
-    double level;                /* the detector's: 0 = just heard, 1 = down is due */
-    mu_dur suspect_in, down_in;  /* until verdicts if nothing is heard; MU_NEVER = not by silence */
-    uint32_t gaps_ms[MU_GAPS];   /* between the last beats, newest first */
+    mu_dur silence, stalls;     /* hearing time since the last beat; deafness within it */
+    double level;               /* the detector's: 0 = just heard, 1 = down is due */
+    mu_dur suspect_in, down_in; /* until verdicts if nothing is heard; MU_NEVER = not by silence */
+    uint32_t gaps_ms[MU_GAPS];  /* between the last beats, newest first */
     size_t ngaps;
-    mu_wall beats_at[MU_GAPS];   /* when those beats came, newest first */
+    mu_wall beats_at[MU_GAPS]; /* when those beats came, newest first */
     size_t nbeats;
-    char path[64];               /* how the last beat came: "datagram 10.0.0.7:4680", "stream", "http" */
-    uint64_t session; uint32_t index;
+    char path[64]; /* how the last beat came: "datagram 10.0.0.7:4680", "stream", "http" */
+    uint64_t session;
+    uint32_t index;
     /* our own hearing */
-    bool deaf;                   /* nobody goes down by silence now */
-    char hearing[256];           /* one sentence */
-    mu_dur stalled_total; mu_wall last_stall_at; mu_dur last_stall;
+    bool deaf;         /* nobody goes down by silence now */
+    char hearing[256]; /* one sentence */
+    mu_dur stalled_total;
+    mu_wall last_stall_at;
+    mu_dur last_stall;
     uint64_t drops;
     char changes[MU_EXPLAIN_LINES][200]; /* what would change the verdict, a sentence each */
     size_t nchanges;

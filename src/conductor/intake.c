@@ -230,8 +230,7 @@ static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct
     }
     rv = c->ports.payload(c->ports.ctx, row.id, report->payload.p, report->payload.n);
     if (rv == 0)
-        mu_roster_payload(c->roster, slot,
-                          mu_payload_hash(report->payload.p, report->payload.n),
+        mu_roster_payload(c->roster, slot, mu_payload_hash(report->payload.p, report->payload.n),
                           (uint32_t)report->payload.n, c->now);
     send_done(c, st, report->id, rv == 0 ? 0 : MU_EAGAIN, rv == 0 ? 0 : 5 * MU_SEC);
 }

@@ -53,7 +53,7 @@ static int listen_http(struct mu_rooms *rooms, const char *text, struct mu_err *
 /* The port of an activated socket; 0 for a Unix one. */
 static int port_of(int fd)
 {
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);
     char text[256];
     const char *colon;

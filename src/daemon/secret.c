@@ -130,7 +130,7 @@ static int make_secret(const char *path, struct mu_err *err)
 
 int mu_secret_load(const char *path, uint8_t out[16], struct mu_err *err)
 {
-    char text[DIGITS + 8];
+    char text[DIGITS + 8] = "";
     int n;
 
     if (!*path)
@@ -151,7 +151,7 @@ int mu_secret_load(const char *path, uint8_t out[16], struct mu_err *err)
 
 int mu_secret_token(const char *path, char *out, size_t size, struct mu_err *err)
 {
-    char text[1024];
+    char text[1024] = "";
     int n = read_small(path, text, sizeof(text), err);
 
     if (n == MU_ENOENT)

@@ -30,7 +30,7 @@ struct mu_evidence {
 extern const struct mu_evidence mu_no_evidence; /* nothing applies */
 
 struct mu_event {
-    uint64_t seq;         /* 1, 2, ...; gaps are allowed, repeats are not */
+    uint64_t seq; /* 1, 2, ...; gaps are allowed, repeats are not */
     mu_wall at;
     struct mu_ident *who; /* NULL where it is about nobody: most of kind conductor */
     struct mu_text *text; /* NULL = none */
@@ -42,8 +42,13 @@ struct mu_event {
 
 /* What kinds other than `state` go from and to. */
 enum mu_word {
-    MU_WORD_ENABLED = 100, MU_WORD_DISABLED, MU_WORD_FORCED, MU_WORD_NOT_FORCED, MU_WORD_PRESENT,
-    MU_WORD_DELETED, MU_WORD_NONE = 255
+    MU_WORD_ENABLED = 100,
+    MU_WORD_DISABLED,
+    MU_WORD_FORCED,
+    MU_WORD_NOT_FORCED,
+    MU_WORD_PRESENT,
+    MU_WORD_DELETED,
+    MU_WORD_NONE = 255
 };
 
 /* Takes, gives back the event's references. An event by itself is a plain struct. */
@@ -52,12 +57,12 @@ void mu_event_unref(const struct mu_event *event);
 
 const char *mu_event_word(const struct mu_event *event, uint8_t word); /* "up", "disabled", "" */
 
-/* An event in words, as the store keeps it and the API prints it; strings are borrowed, "" = none. */
+/* An event in words, as the store keeps it and the API prints it; all borrowed, "" = none. */
 struct mu_event_row {
     uint64_t seq;
     mu_wall at;
     const char *kind, *from, *to, *reason;
-    const char *agent;  /* BINARY@HOST */
+    const char *agent; /* BINARY@HOST */
     const char *uuid;
     const char *detail; /* a JSON object */
 };
@@ -68,8 +73,8 @@ struct mu_event_scratch {
     char detail[256];
 };
 
-/* Puts @event into words. The strings point into @event, constants, and @scratch. `reason` is the operator's words where there are
- * some, otherwise the text of the reason. */
+/* Puts @event into words. The strings point into @event, constants, and @scratch. `reason` is the
+ * operator's words where there are some, otherwise the text of the reason. */
 void mu_event_words(const struct mu_event *event, struct mu_event_scratch *scratch,
                     struct mu_event_row *out);
 

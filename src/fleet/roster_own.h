@@ -24,7 +24,7 @@ struct cold {
     mu_time since;                /* hearing time from which silence counts */
     uint32_t suspect_ms, down_ms; /* what the detector said, from .since on */
     uint32_t row, index, revision, generation, payload_len;
-    uint32_t reported_ms; /* monotonic, wraps */
+    uint32_t reported_ms;                    /* monotonic, wraps */
     uint32_t interval_ms, wanted_ms;         /* in force; asked for, 0 = the policy's */
     uint32_t zone, labels, version;          /* in the pool */
     uint32_t disabled_reason, forced_reason; /* in the pool */

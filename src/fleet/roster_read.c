@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <string.h>
 
 #include "fleet/roster_own.h"
@@ -94,6 +95,7 @@ bool mu_roster_row(const struct mu_roster *r, uint32_t slot, struct mu_row *out)
     if (!(r->flags[slot] & PENDING))
         return true;
     pend = *find_pend(r, slot);
+    assert(pend); /* PENDING says so */
     if (pend->deletes)
         return false;
     out->disabled = pend->disabled;

@@ -291,8 +291,8 @@ void mu_link_datagram(struct mu_link *l, const uint8_t *data, size_t n)
 {
     if (!udp_ready(l))
         return;
-    for (int tries = 0; tries < 2;
-         tries++) /* the first may be told that the one before was refused */
+    /* The first may be told that the one before was refused. */
+    for (int tries = 0; tries < 2; tries++)
         if (send(l->udp, data, n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno != ECONNREFUSED)
             return;
 }

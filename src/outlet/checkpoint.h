@@ -24,7 +24,7 @@ void mu_checkpoint_tick(struct mu_checkpoint *checkpoint, mu_time now, mu_wall w
 
 /* Begins one at once; false while one is under way. */
 bool mu_checkpoint_begin(struct mu_checkpoint *checkpoint, mu_time now, mu_wall wall);
-bool mu_checkpoint_running(const struct mu_checkpoint *checkpoint);   /* a walk is not finished */
+bool mu_checkpoint_running(const struct mu_checkpoint *checkpoint); /* a walk is not finished */
 mu_wall mu_checkpoint_last(
     const struct mu_checkpoint *checkpoint); /* begin of the last whole one */
 

@@ -59,7 +59,7 @@ static int read_name(struct mu_line *line, const char *word, struct mu_err *err)
     return 0;
 }
 
-static int read_label(struct mu_line *line, char *key, const char *value, struct mu_err *err)
+static int read_label(struct mu_line *line, const char *key, const char *value, struct mu_err *err)
 {
     if (key[0] == '\0')
         return mu_err_set(err, MU_EINVAL, "a label without a name: write label.KEY=VALUE");

@@ -1,10 +1,10 @@
 /* driver.h - what a store back end must do.
  *
- * The front makes one call at a time, on the store's own worker thread: a driver may block, needs no
- * lock, and sees no event loop. @st is .size zeroed bytes, given by the front to open(). Any call
- * may return MU_ENOMEM, MU_EAGAIN (not reached, or no room: the front opens it anew and tries again),
- * MU_ELOCKED, MU_EVERSION, MU_ECORRUPT or MU_EIO (final), and says why in @err. What fails changed
- * nothing. What is not there to be changed (a row deleted meanwhile) is passed over. */
+ * The front makes one call at a time, on the store's own worker thread: a driver may block, needs
+ * no lock, and sees no event loop. @st is .size zeroed bytes, given by the front to open(). Any
+ * call may return MU_ENOMEM, MU_EAGAIN (not reached, or no room: the front opens it anew and tries
+ * again), MU_ELOCKED, MU_EVERSION, MU_ECORRUPT or MU_EIO (final), and says why in @err. What fails
+ * changed nothing. What is not there to be changed (a row deleted meanwhile) is passed over. */
 #ifndef MU_STORE_DRIVER_H
 #define MU_STORE_DRIVER_H
 
@@ -64,18 +64,19 @@ struct mu_event_span {
 
 /* What `muster db status` tells. */
 struct mu_store_status {
-    uint32_t schema;   /* of the database */
-    uint32_t writes;   /* the one this program writes */
-    uint32_t epoch;    /* lives of conductors so far */
+    uint32_t schema; /* of the database */
+    uint32_t writes; /* the one this program writes */
+    uint32_t epoch;  /* lives of conductors so far */
     uint64_t agents, events;
     struct mu_event_span span;
-    uint64_t bytes;    /* on disk */
-    char holder[300];  /* "PID HOST" of the conductor that has it open; "" = none */
+    uint64_t bytes;   /* on disk */
+    char holder[300]; /* "PID HOST" of the conductor that has it open; "" = none */
 };
 
 /* Called for each row in turn until it returns non-zero; the row is borrowed for the call. For
  * mu_store_row_fn ident->refs is not meaningful: copy what you need. */
-typedef int (*mu_store_row_fn)(void *ctx, const struct mu_row *row, const struct mu_payload *payload);
+typedef int (*mu_store_row_fn)(void *ctx, const struct mu_row *row,
+                               const struct mu_payload *payload);
 typedef int (*mu_store_event_fn)(void *ctx, const struct mu_event_row *event);
 
 struct mu_store_driver {

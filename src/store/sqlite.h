@@ -59,8 +59,7 @@ int mu_sqlite_open(void *st, const struct mu_addr *addr, bool may_migrate, struc
                    struct mu_err *err);
 void mu_sqlite_close(void *st);
 int mu_sqlite_status(const struct mu_addr *addr, struct mu_store_status *out, struct mu_err *err);
-int mu_sqlite_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to,
-                      struct mu_err *err);
+int mu_sqlite_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, struct mu_err *err);
 int mu_sqlite_backup(const struct mu_addr *addr, const char *path, struct mu_err *err);
 
 /* Puts the database's last trouble, or what @rc stands for, into words. Returns a MU_E code. */
@@ -69,14 +68,14 @@ int mu_sqlite_fail(struct mu_sqlite *db, int rc, struct mu_err *err);
 /* The statement, prepared and reset; NULL: mu_sqlite_fail() knows why. */
 sqlite3_stmt *mu_sqlite_stmt(struct mu_sqlite *db, enum mu_sqlite_statement which);
 
-/* Runs a statement that gives no rows, whose parameters are bound; resets it. 0 or SQLite's code. */
+/* Runs a statement without rows, whose parameters are bound; resets it. 0 or SQLite's code. */
 int mu_sqlite_step(sqlite3_stmt *stmt);
 int mu_sqlite_run(struct mu_sqlite *db, enum mu_sqlite_statement which);
 
 /* BEGIN; with @relaxed the commit may be lost when power is. 0 or SQLite's code. */
 int mu_sqlite_begin(struct mu_sqlite *db, bool relaxed);
 
-/* COMMIT when @rc is 0 and that succeeds, else ROLLBACK and why in @err. Returns 0 or a MU_E code. */
+/* COMMIT when @rc is 0 and that succeeds, else ROLLBACK and why in @err. 0 or MU_E. */
 int mu_sqlite_end(struct mu_sqlite *db, int rc, struct mu_err *err);
 
 int mu_sqlite_meta(struct mu_sqlite *db, const char *key, int64_t *value);

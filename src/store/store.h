@@ -1,10 +1,11 @@
 /* store.h - the front of the stores: one worker thread, a queue of jobs, answers on the loop.
  *
- * Jobs run in the order they were given, one at a time. A write that meets MU_EAGAIN or MU_ENOMEM is
- * tried again with a growing pause (100 ms to 5 s), the connection opened anew, until it succeeds or
- * the store is closed; final errors are answered. Jobs' callbacks run on the loop's thread, last in
- * a function, never from within the call. What a job borrows must stay until its callback has run.
- * All calls are the loop thread's. How many writes wait is bounded by who gives them. */
+ * Jobs run in the order they were given, one at a time. A write that meets MU_EAGAIN or MU_ENOMEM
+ * is tried again with a growing pause (100 ms to 5 s), the connection opened anew, until it
+ * succeeds or the store is closed; final errors are answered. Jobs' callbacks run on the loop's
+ * thread, last in a function, never from within the call. What a job borrows must stay until its
+ * callback has run. All calls are the loop thread's. How many writes wait is bounded by who gives
+ * them. */
 #ifndef MU_STORE_STORE_H
 #define MU_STORE_STORE_H
 
@@ -31,8 +32,8 @@ int mu_store_driver_for(const struct mu_addr *addr, const struct mu_store_driver
 /* Hands over every row; blocks, so only before serving. */
 int mu_store_load(struct mu_store *store, mu_store_row_fn each, void *ctx, struct mu_err *err);
 
-/* Jobs. Each returns 0, and @done runs once; or MU_ENOMEM, or MU_ECLOSED after mu_store_close(), and
- * nothing happens. */
+/* Jobs. Each returns 0, and @done runs once; or MU_ENOMEM, or MU_ECLOSED after mu_store_close(),
+ * and nothing happens. */
 int mu_store_commit(struct mu_store *store, const struct mu_batch *batch, mu_store_done_fn done,
                     void *ctx);
 int mu_store_checkpoint(struct mu_store *store, const struct mu_beat_row *beats, size_t n,
@@ -40,7 +41,7 @@ int mu_store_checkpoint(struct mu_store *store, const struct mu_beat_row *beats,
 
 /* The events found, oldest first, and what is kept; borrowed for the call. A reader does not wait
  * for a store that is away: MU_EAGAIN, from the call where that is known already, to @done when it
- * turns out so within 2 s. At most 16 reads may wait (MU_EFULL). @json is "" where there is none. */
+ * turns out so within 2 s. At most 16 reads may wait (MU_EFULL). @json "" = none. */
 typedef void (*mu_store_events_fn)(void *ctx, int rv, const struct mu_event_row *events, size_t n,
                                    const struct mu_event_span *span, const struct mu_err *err);
 int mu_store_events(struct mu_store *store, const struct mu_event_query *query,
@@ -51,18 +52,18 @@ int mu_store_trim(struct mu_store *store, mu_wall before, uint64_t keep, mu_stor
                   void *ctx); /* in slices, between other jobs */
 
 struct mu_store_health {
-    bool ok;           /* the last attempt succeeded, and none has been running for 2 s */
-    mu_dur away;       /* how long it has failed, or a job has been running; 0 = neither */
-    size_t jobs;       /* waiting or running */
-    char error[512];   /* why not; "" = ok */
+    bool ok;         /* the last attempt succeeded, and none has been running for 2 s */
+    mu_dur away;     /* how long it has failed, or a job has been running; 0 = neither */
+    size_t jobs;     /* waiting or running */
+    char error[512]; /* why not; "" = ok */
     uint64_t writes, errors;
     double write_seconds; /* of the last commit */
 };
 void mu_store_health(const struct mu_store *store, mu_time now, struct mu_store_health *out);
 
-/* Finishes what was given, at most for @patience; closes the database. Writes that are still not done
- * are answered MU_ECLOSED and counted in @lost. A call that hangs even then is left behind: its
- * thread goes on by itself, and what its job borrowed is never given back. @closed runs on the
+/* Finishes what was given, at most for @patience; closes the database. Writes that are still not
+ * done are answered MU_ECLOSED and counted in @lost. A call that hangs even then is left behind:
+ * its thread goes on by itself, and what its job borrowed is never given back. @closed runs on the
  * loop, last; the store's memory is gone by then. */
 void mu_store_close(struct mu_store *store, mu_dur patience, void (*closed)(void *ctx, size_t lost),
                     void *ctx);

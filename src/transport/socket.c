@@ -37,7 +37,7 @@ static void set_port(union any *sa, int port)
 
 static int port_of(int fd)
 {
-    union any sa;
+    union any sa = {.sa.sa_family = AF_UNSPEC};
     socklen_t len = sizeof(sa);
 
     if (getsockname(fd, &sa.sa, &len))
@@ -91,7 +91,7 @@ static int bind_pair(union any *sa, socklen_t len, int want, int *stream, int *d
 int mu_socket_pair(const struct mu_addr *addr, int receive_buffer, int *stream, int *datagram,
                    int *port, struct mu_err *err)
 {
-    union any sa;
+    union any sa = {.sa.sa_family = AF_UNSPEC};
     socklen_t len = sizeof(sa);
     int s, d, rv = mu_addr_sockaddr(addr, &sa.storage, &len, err);
 
@@ -120,7 +120,7 @@ void mu_socket_receive_buffer(int fd, int bytes)
 
 int mu_socket_want_destination(int fd, struct mu_err *err)
 {
-    union any sa;
+    union any sa = {.sa.sa_family = AF_UNSPEC};
     socklen_t len = sizeof(sa);
     int one = 1, rv = 0;
 

@@ -380,7 +380,7 @@ void mu_streams_end(struct mu_streams *all, uint64_t conn)
 
 static const char *peer_text(const struct stream *s, char *out, size_t size)
 {
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);
     struct ucred cred;
     socklen_t cred_len = sizeof(cred);

@@ -1,5 +1,5 @@
-/* siphash_vectors.h - the test vectors published with SipHash-2-4: key 00 01 .. 0f, message of n bytes
- * 00 01 .. n-1, for n = 0 .. 63. In hexadecimal, as the bytes of the tag. */
+/* siphash_vectors.h - the test vectors published with SipHash-2-4: key 00 01 .. 0f, message of n
+ * bytes 00 01 .. n-1, for n = 0 .. 63. In hexadecimal, as the bytes of the tag. */
 #ifndef TEST_UNIT_SIPHASH_VECTORS_H
 #define TEST_UNIT_SIPHASH_VECTORS_H
 

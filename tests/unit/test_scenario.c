@@ -255,8 +255,7 @@ static void seed_decides_who_is_taken(void **state)
 static void each_allocation_may_fail(void **state)
 {
     (void)state;
-    FOR_EACH_FAULT(n)
-    {
+    FOR_EACH_FAULT (n) {
         struct scene scene;
         struct mu_scenario sc;
         struct mu_play *play;

@@ -270,7 +270,7 @@ static void spans_and_times_read_naturally(void **state)
 static void opening_survives_any_fault(void **state)
 {
     const char *argv[] = {"test",       "-c",       "host,label.x", "--sort-column",
-                    "age_s,host", "--filter", "state=up",     NULL};
+                          "age_s,host", "--filter", "state=up",     NULL};
 
     FOR_EACH_FAULT (n) {
         struct mu_args args = {0};

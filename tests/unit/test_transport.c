@@ -869,8 +869,7 @@ static void each_allocation_may_fail(void **state)
     struct mu_transport_sink sink = {0};
 
     (void)state;
-    FOR_EACH_FAULT(n)
-    {
+    FOR_EACH_FAULT (n) {
         struct world w = {0};
         struct mu_addr addr;
         int port, rv;
