@@ -1,5 +1,4 @@
-/* limits.h - how many files may be open, and for what, so that no flood of one starves the others.
- */
+/* limits.h - how many files may be open, and for what: no flood of one starves the others. */
 #ifndef MU_DAEMON_LIMITS_H
 #define MU_DAEMON_LIMITS_H
 
@@ -7,9 +6,8 @@
 
 #include "base/err.h"
 
-#define MU_FILES_KEPT                                                                              \
-    128                    /* store, log, listeners, loop, and what is accepted only to be refused \
-                            */
+/* Store, log, listeners, loop, and what is accepted only to be refused. */
+#define MU_FILES_KEPT  128
 #define MU_FILES_LEAST 256 /* fewer than this is no place to serve from */
 
 struct mu_limits {
