@@ -93,12 +93,15 @@ bool mu_hearing_ready(const struct mu_hearing *h, mu_time now, char *text, size_
                  mu_dur_text(deaf, dur), h->drops - h->drops_before);
         return now - h->deaf_since <= MU_DEAF_READY;
     }
-    if (h->stall_at == MU_NEVER)
-        snprintf(text, size, "good: no stall since the start");
-    else
+    if (h->stall_at == MU_NEVER) {
+        snprintf(text, size, "good; no stall since the start");
+    } else {
+        char ago[MU_DUR_TEXT];
+
         snprintf(text, size,
-                 "good: %" PRIu64 " stalls since the start, %s in all, the last ended %s ago",
+                 "good; stalls of our own since the start: %" PRIu64 ", %s in all, the last %s ago",
                  h->stalls, mu_dur_text(h->stall_total / MU_MS * MU_MS, dur),
-                 mu_dur_text((now - h->stall_at) / MU_SEC * MU_SEC, (char[MU_DUR_TEXT]){0}));
+                 mu_dur_text((now - h->stall_at) / MU_SEC * MU_SEC, ago));
+    }
     return true;
 }
