@@ -40,7 +40,7 @@ void mu_feed_events(struct mu_req *req, const char *agent);
 /* Once a second: comments that are due, streams whose client is gone, reads to be tried again. */
 void mu_feed_tick(struct mu_feed *feed, mu_time now);
 
-/* ---- between feed.c and stream.c ---- */
+/* ---- fetch.c, for feed.c and stream.c ---- */
 
 bool mu_events_match(const struct mu_events *events, const struct mu_event *event);
 
@@ -60,6 +60,8 @@ uint64_t mu_fetch_reached(const struct mu_feed *feed, const struct mu_event_row 
 /* Whether events after @since are no longer kept, which has been answered. */
 bool mu_feed_trimmed(struct mu_req *req, uint64_t since, const struct mu_event_span *span);
 void mu_feed_away(struct mu_req *req, int rv); /* answers that the store cannot be read */
+
+/* ---- stream.c, for feed.c ---- */
 
 /* Begins a stream, and answers with it, at once or after a first read of the store. */
 void mu_stream_open(struct mu_feed *feed, struct mu_req *req, const struct mu_events *events);
