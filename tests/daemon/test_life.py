@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import time
 import unittest
@@ -112,6 +113,42 @@ class End(unittest.TestCase):
                 self.assertEqual(len(agents), 50)
                 for agent in agents.values():  # the last checkpoint has its beats
                     self.assertGreater(agent['report_count'], 0)
+
+    def frozen(self, c):
+        """Something waits for a store that does not answer."""
+        db = sqlite3.connect(c.db, isolation_level=None)
+        self.addCleanup(db.close)
+        db.execute('BEGIN EXCLUSIVE')
+        self.assertEqual(c.web.ask('PUT', '/v1/agents/a@h/beat').status, 503)
+
+    def test_a_store_that_does_not_answer_holds_up_the_end_for_5_s_at_most(self):
+        with Conductor() as c:
+            self.frozen(c)
+            started = time.monotonic()
+            self.assertEqual(c.stop(patience=30), 1)
+            if not wait.SANITIZED:
+                self.assertLess(time.monotonic() - started, 5.5)
+            self.assertIn('could not be stored', c.log())
+
+    def test_a_second_term_ends_it_at_once(self):
+        with Conductor() as c:
+            self.frozen(c)
+            c.signal(signal.SIGTERM)
+            c.await_log('draining')
+            started = time.monotonic()
+            self.assertEqual(c.stop(), 1)
+            self.assertLess(time.monotonic() - started, 1.5)
+
+    def test_a_draining_one_is_alive_but_not_ready_and_takes_no_new_agents(self):
+        with Conductor() as c:
+            c.web.ask('PUT', '/v1/agents/known@h/beat?interval=300s')
+            self.frozen(c)
+            c.signal(signal.SIGTERM)
+            c.await_log('draining')
+            self.assertEqual(c.web.get('/livez').status, 200)
+            self.assertIn('[-]draining', c.web.get('/readyz?verbose').text)
+            self.assertEqual(c.web.ask('PUT', '/v1/agents/new@h/beat').status, 503)
+            self.assertEqual(c.web.ask('PUT', '/v1/agents/known@h/beat?interval=300s').status, 200)
 
     def test_an_interrupt_is_as_good_as_a_term(self):
         with Conductor() as c:
