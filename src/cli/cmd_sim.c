@@ -276,7 +276,7 @@ static void print_text(const struct mu_sim_config *config, const struct mu_sim_r
     if (r->leaves)
         printf("%-14s %" PRIu32 ", told as left %" PRIu32 "\n", "leaves", r->leaves, r->left);
     for (uint32_t i = 0; i < result->named; i++)
-        printf("%-14s %s\n", i < r->false_downs ? "falsely down" : "missed", result->names[i]);
+        printf("%-14s %s\n", i < result->named_false ? "falsely down" : "missed", result->names[i]);
 }
 
 /* --- the command --------------------------------------------------------------------------------

@@ -254,6 +254,7 @@ static void begin_leave(struct sim *sim)
 {
     mu_tally_report(sim->tally, &sim->result->report);
     name_those(sim, mu_tally_false);
+    sim->result->named_false = sim->result->named;
     name_those(sim, mu_tally_missed);
     sim->result->beats = mu_fleet_beats(sim->fleet);
     enter(sim, LEAVING);

@@ -34,9 +34,10 @@ struct mu_sim_config {
 
 struct mu_sim_result {
     struct mu_report report;
-    mu_dur join_time; /* until the last had joined */
-    uint64_t beats;   /* datagrams sent */
-    uint32_t named;   /* of the following: agents falsely down, then missed deaths */
+    mu_dur join_time;     /* until the last had joined */
+    uint64_t beats;       /* datagrams sent */
+    uint32_t named;       /* of the following */
+    uint32_t named_false; /* of these the first, falsely down; the others are missed deaths */
     char names[16][MU_NAME_TEXT];
 };
 
