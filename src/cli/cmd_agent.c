@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/name.h"
 #include "cli/commands.h"
+#include "daemon/secret.h"
 #include "relay/life.h"
 
 struct who { /* as the command line has it */
@@ -110,10 +111,13 @@ static int run(const struct mu_args *args)
 {
     const char *conductor = mu_args_value(args, "conductor"), *zone = mu_args_value(args, "zone");
     const char *relay = mu_args_value(args, "relay");
+    const char *token_file = mu_args_value(args, "token-file");
     struct mu_conductors conductors;
+    char token[256] = "";
     struct who who = {0};
     struct mu_addr relay_addr;
     struct mu_life_config config = {.conductors = &conductors,
+                                    .token = token,
                                     .host = who.host,
                                     .zone = zone ? zone : "",
                                     .labels = who.labels};
@@ -130,6 +134,7 @@ static int run(const struct mu_args *args)
     if (mu_conductors_parse(&conductors, conductor ? conductor : getenv("MUSTER_CONDUCTOR"),
                             &err) ||
         read_name(args, &who, &err) || read_labels(args, &who, &err) ||
+        (token_file && mu_secret_token(token_file, token, sizeof(token), &err)) ||
         (relay && read_relay(relay, &relay_addr, &err)))
         code = mu_cli_fail_err(args, &err);
     if (code == MU_EXIT_OK) {
@@ -152,6 +157,8 @@ static const struct mu_option options[] = {
     {"label", 'l', "KEY=VALUE", "Label, such as rack=r12; repeatable", NULL},
     {"pid", 0, "PID", "Live as long as this process, which need not be ours", NULL},
     {"relay", 0, "SOCKET", "Report for local programs, which write lines to this Unix socket",
+     MU_WORDS_FILE},
+    {"token-file", 0, "FILE", "The token that the conductor asks for, readable by its owner alone",
      MU_WORDS_FILE},
     {"conductor", 0, "ADDR",
      "Conductor: muster://HOST:PORT, HOST:PORT or the path of a Unix socket; a list with commas "

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "cli/commands.h"
 #include "cli/feed.h"
+#include "daemon/secret.h"
 #include "load/sim.h"
 
 #define SCRIPT_MAX ((size_t)1 << 20) /* bytes of a scenario */
@@ -314,13 +315,17 @@ static int run(const struct mu_args *args)
                                    .listen = listen_words,
                                    .tell = tell,
                                    .ctx = &ears};
+    const char *token_file = mu_args_value(args, "token-file");
+    char token[256] = "";
     struct mu_err err = {0};
     int code = read_numbers(args, &config);
 
     if (code)
         return code;
     mu_scenario_init(&scenario);
-    if (read_scenario(args, &scenario, &err) || find_conductor(args, &config.fleet, &err))
+    config.fleet.token = token;
+    if ((token_file && mu_secret_token(token_file, token, sizeof(token), &err)) ||
+        read_scenario(args, &scenario, &err) || find_conductor(args, &config.fleet, &err))
         code = mu_cli_fail_err(args, &err);
     else
         code = simulate(args, &config, &ears);
@@ -338,6 +343,8 @@ static const struct mu_option options[] = {
     {"settle", 0, "TIME", "How long deaths that were not told of are waited for at the end [90s]",
      NULL},
     {"json", 0, NULL, "Print the report as JSON", NULL},
+    {"token-file", 0, "FILE", "The token that the conductor asks for, readable by its owner alone",
+     MU_WORDS_FILE},
     {"conductor", 0, "ADDR",
      "Conductor, as a list with commas: muster://HOST:PORT for the agents, http://HOST:PORT for "
      "what "

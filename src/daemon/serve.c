@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/stat.h"
 #include "conductor/intake.h"
 #include "daemon/rooms.h"
 #include "daemon/secret.h"
@@ -96,13 +97,16 @@ static void on_sweep(uv_check_t *check)
 {
     struct mu_rooms *rooms = check->data;
     struct mu_transport_stats stats;
+    mu_time began;
 
     if (!uv_is_active((uv_handle_t *)&rooms->idle))
         return;
     uv_idle_stop(&rooms->idle);
     mu_transport_drain(rooms->transport);
     mu_transport_stats(rooms->transport, &stats);
+    began = mu_clock_now();
     mu_conductor_tick(rooms->conductor, rooms->now, rooms->boot_now, rooms->wall, stats.drops);
+    mu_stat_observe(MU_STAT_SWEEP, (double)(mu_clock_now() - began) / MU_SEC);
     mu_journal_tick(rooms->journal, rooms->now, rooms->wall);
     mu_notify_alive(&rooms->notify, rooms->now);
     mu_rooms_tell_status(rooms, rooms->now);

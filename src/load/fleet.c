@@ -168,7 +168,7 @@ static int new_session(struct fleet_agent *a, mu_time now)
                                   .nlabels = 1,
                                   .interval = fleet->config.interval};
     struct mu_session_config config = {
-        .seed = mu_rng_next(&fleet->rng), .token = "", .datagrams = true};
+        .seed = mu_rng_next(&fleet->rng), .token = fleet->config.token, .datagrams = true};
     struct mu_session_ports ports = {a,         fleet_edge_datagram, fleet_edge_stream,
                                      port_dial, port_hangup,         port_notice};
     int rv = mu_rng_secret(&config.start_id, sizeof(config.start_id));

@@ -18,9 +18,10 @@ struct uv_loop_s;
 struct mu_fleet_config {
     struct sockaddr_storage conductor;
     socklen_t conductor_len;
-    uint32_t agents; /* nova-compute@cmp-0000 and on, over zones a, b, c and racks of 20 */
-    mu_dur interval; /* wanted; 0 = the conductor's */
-    uint64_t seed;   /* of losses and jitter; who they are is drawn anew for each run */
+    uint32_t agents;   /* nova-compute@cmp-0000 and on, over zones a, b, c and racks of 20 */
+    mu_dur interval;   /* wanted; 0 = the conductor's */
+    const char *token; /* what the conductor asks for; "" = none; borrowed for the run */
+    uint64_t seed;     /* of losses and jitter; who they are is drawn anew for each run */
 };
 
 /* Begins to start the agents, some at a time. Returns 0, MU_ENOMEM, MU_EIO, or MU_EFULL when there

@@ -233,7 +233,7 @@ static int add_relay(struct life *life)
 static int begin(struct life *life)
 {
     const struct mu_life_config *config = life->config;
-    int rv = mu_uplink_new(&life->up, &life->loop, config->conductors, "", on_notice, life);
+    int rv = mu_uplink_new(&life->up, &life->loop, config->conductors, config->token, on_notice, life);
 
     if (rv)
         return mu_err_set(life->err, rv, "%s", muster_strerror(rv));

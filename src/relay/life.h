@@ -9,6 +9,7 @@
 
 struct mu_life_config {
     const struct mu_conductors *conductors;
+    const char *token;                     /* what the conductor asks for; "" = none */
     const char *binary;                    /* of our own agent; NULL = none, but a relay's */
     const char *host;                      /* of our own, and of a relay's agents that give none */
     const char *zone;                      /* likewise; "" = none */

@@ -202,6 +202,28 @@ class Away(Case):
         self.await_state('a@h', 'up')
 
 
+class Token(unittest.TestCase):
+    def test_who_has_the_token_is_taken_and_who_has_not_is_told(self):
+        c = Conductor()
+        self.addCleanup(c.clean)
+        token = os.path.join(c.folder, 'token')
+        with open(token, 'w', encoding='ascii', opener=lambda p, f: os.open(p, f, 0o600)) as file:
+            file.write('correct-horse\n')
+        c.set_config(f'{Conductor.TIMES}[conductor]\ntoken_file = {token}\n')
+        c.start()
+        with Program('agent', '--name', 'a@h', '--token-file', token, port=c.agents_port), \
+                Program('agent', '--name', 'b@h', port=c.agents_port) as without:
+            wait.until(lambda: c.states().get('a@h') == 'up', lambda: c.states())
+            self.assertNotEqual(without.wait(), 0)
+            self.assertIn('token', without.log())
+            self.assertNotIn('correct-horse', without.log() + c.log())
+        self.assertNotIn('b@h', c.states())
+        os.chmod(token, 0o644)
+        r = muster('agent', '--name', 'a@h', '--token-file', token)
+        self.assertNotEqual(r.returncode, 0)
+        self.assertIn('chmod 600', r.stderr)
+
+
 class Usage(unittest.TestCase):
     def test_each_mistake_gets_one_line_and_code_2(self):
         for args, says in (((), '--name'),
