@@ -322,26 +322,21 @@ static int http_known(struct mu_conductor *c, uint32_t slot, const struct mu_row
                       uint32_t wanted_ms)
 {
     struct mu_row row = *was;
-    char zone[MU_TEXT_MAX + 1], version[MU_TEXT_MAX + 1], labels[MU_LABELS_BYTES];
     bool back = was->state == MU_LEFT || was->start_id != 0;
+    int rv;
 
     if (!back && mu_roster_interval_for(c->roster, slot, wanted_ms) == was->interval_ms)
         return 0;
-    /* The roster's own strings may move while it changes. */
-    strcpy(zone, was->zone);
-    strcpy(version, was->version);
-    strncpy(labels, was->labels, sizeof(labels) - 1);
-    labels[sizeof(labels) - 1] = '\0';
-    row.zone = zone;
-    row.version = version;
-    row.labels = labels;
     row.start_id = 0;
     row.interval_ms = wanted_ms;
     if (back) {
         row.incarnation = mu_heart_new_life(c);
         row.joined_at = mu_heart_wall(c);
     }
-    return mu_roster_rejoin(c->roster, slot, &row);
+    rv = mu_roster_rejoin(c->roster, slot, &row);
+    if (rv == 0)
+        c->ports.changed(c->ports.ctx, slot);
+    return rv;
 }
 
 int mu_conductor_http_beat(struct mu_conductor *c, const char *binary, const char *host,

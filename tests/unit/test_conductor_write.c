@@ -203,6 +203,30 @@ static void one_curl_is_an_agent(void **state)
     rig_free(&r);
 }
 
+/* Or a restart would judge it by the interval of before. */
+static void interval_asked_for_by_http_is_stored(void **state)
+{
+    struct rig r;
+    struct rig_rows rows;
+
+    rig_setup(&r);
+    assert_int_equal(
+        mu_conductor_http_beat(r.c, "b", "cron", 2 * MU_SEC, r.now, rig_done, &r), 0);
+    rig_commit(&r, 0);
+    assert_int_equal(r.nchanged, 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            mu_conductor_http_beat(r.c, "b", "cron", 60 * MU_SEC, r.now, rig_done, &r), 0);
+    assert_int_equal(r.nchanged, 1);
+    rig_save(&r, &rows);
+    rig_restart(&r, &rows);
+    rig_run(&r, 149 * MU_SEC);
+    assert_int_equal(rig_state(&r, "cron"), MU_UNKNOWN);
+    rig_run(&r, 2 * MU_SEC);
+    assert_int_equal(rig_state(&r, "cron"), MU_DOWN);
+    rig_free(&r);
+}
+
 static void beat_by_http_leaves_a_session_alone(void **state)
 {
     struct rig r;
@@ -286,6 +310,7 @@ int main(void)
         cmocka_unit_test(forced_down_shows_down_whatever_is_heard),
         cmocka_unit_test(deleted_agent_that_lives_joins_anew),
         cmocka_unit_test(one_curl_is_an_agent),
+        cmocka_unit_test(interval_asked_for_by_http_is_stored),
         cmocka_unit_test(beat_by_http_leaves_a_session_alone),
         cmocka_unit_test(beat_by_http_takes_the_name_of_a_silent_session),
         cmocka_unit_test(explanation_has_the_numbers_of_the_verdict),
