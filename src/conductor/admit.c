@@ -11,20 +11,18 @@ void mu_admit_init(struct mu_admit *a, uint32_t rate, mu_time now)
         .rate = rate, .credit = BURST, .filled = now, .queue = now, .expected = now};
 }
 
-uint32_t mu_admit_later(struct mu_admit *a, mu_time now, mu_dur after, struct mu_rng *rng)
+uint32_t mu_admit_later(mu_dur after, struct mu_rng *rng)
 {
     mu_dur wait = mu_rng_jitter(rng, after, JITTER);
 
-    if (wait < MU_MS)
-        wait = MU_MS;
-    if (a->expected < now + wait + wait / 4 + GRACE)
-        a->expected = now + wait + wait / 4 + GRACE;
-    return (uint32_t)(wait / MU_MS);
+    return wait < MU_MS ? 1 : (uint32_t)(wait / MU_MS);
 }
 
-uint32_t mu_admit_ask(struct mu_admit *a, mu_time now, mu_dur longest, struct mu_rng *rng)
+uint32_t mu_admit_ask(struct mu_admit *a, mu_time now, mu_dur longest, bool known,
+                      struct mu_rng *rng)
 {
     mu_dur cost = MU_SEC / a->rate, wait;
+    uint32_t ms;
 
     if (now > a->filled) {
         a->credit += now - a->filled;
@@ -43,7 +41,12 @@ uint32_t mu_admit_ask(struct mu_admit *a, mu_time now, mu_dur longest, struct mu
     /* Who would die of waiting is better asked again too early. */
     if (wait > longest)
         wait = longest;
-    return mu_admit_later(a, now, wait, rng);
+    ms = mu_admit_later(wait, rng);
+    wait = ms * MU_MS;
+    /* First-ever names are in no table yet: waiting for them would only put off the others' end. */
+    if (known && a->expected < now + wait + wait / 4 + GRACE)
+        a->expected = now + wait + wait / 4 + GRACE;
+    return ms;
 }
 
 bool mu_admit_empty(const struct mu_admit *a, mu_time now)

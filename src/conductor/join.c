@@ -48,10 +48,13 @@ static void settle(struct mu_batch_join *join, size_t i, int rv, uint32_t retry_
         mu_stat_add(MU_STAT_JOINS_RETRY, 1);
 }
 
-static void settle_retry(struct mu_conductor *c, struct mu_batch_join *join, size_t i, mu_dur after,
-                         int rv, const char *text)
+/* Not now. Being told to wait counts as heard, for whom @slot knows (MU_NO_SLOT = nobody). */
+static void settle_retry(struct mu_conductor *c, struct mu_batch_join *join, size_t i,
+                         uint32_t slot, mu_dur after, int rv, const char *text)
 {
-    settle(join, i, rv, mu_admit_later(&c->admit, c->now, after, &c->rng), text);
+    if (slot != MU_NO_SLOT)
+        mu_roster_spare(c->roster, slot, mu_heart_time(c));
+    settle(join, i, rv, mu_admit_later(after, &c->rng), text);
 }
 
 /* @slot is in: tells what is in force. */
@@ -121,7 +124,8 @@ void mu_join_tick(struct mu_conductor *c)
             mu_write_forget_join(c, join);
             for (size_t i = 0; i < join->n; i++)
                 if (join->agents[i].rv == OPEN)
-                    settle_retry(c, join, i, 2 * MU_SEC, MU_EAGAIN, "the store is away");
+                    settle_retry(c, join, i, MU_NO_SLOT, 2 * MU_SEC, MU_EAGAIN,
+                                 "the store is away");
             answer(c, join);
         }
         join = next;
@@ -311,9 +315,9 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
         mu_sender_set(s, row.index, rv == 0 ? slot : MU_INDEX_NOBODY);
     }
     if (rv == MU_EFULL)
-        settle_retry(c, batch, i, RETRY_FULL, MU_EFULL, "max_agents is reached");
+        settle_retry(c, batch, i, MU_NO_SLOT, RETRY_FULL, MU_EFULL, "max_agents is reached");
     else if (rv != 0)
-        settle_retry(c, batch, i, RETRY, MU_EAGAIN, "the store is away");
+        settle_retry(c, batch, i, MU_NO_SLOT, RETRY, MU_EAGAIN, "the store is away");
     else if (take_payload(c, slot, row.id, w->asked->payload) != 0)
         mu_write_find(c, p.ticket)->again = true;
 }
@@ -325,9 +329,9 @@ void mu_join_settled(struct mu_conductor *c, const struct mu_pending *p, int rv)
     if (!batch)
         return;
     if (rv != 0)
-        settle_retry(c, batch, p->agent, RETRY, MU_EAGAIN, muster_strerror(rv));
+        settle_retry(c, batch, p->agent, MU_NO_SLOT, RETRY, MU_EAGAIN, muster_strerror(rv));
     else if (p->again)
-        settle_retry(c, batch, p->agent, RETRY, MU_EAGAIN, "no room for the payload");
+        settle_retry(c, batch, p->agent, MU_NO_SLOT, RETRY, MU_EAGAIN, "no room for the payload");
     else
         settle_joined(c, batch, p->agent, p->slot);
     if (batch->open == 0)
@@ -440,7 +444,7 @@ static void join_known(struct mu_conductor *c, struct mu_batch_join *batch, size
     bool tell;
 
     if (mu_roster_hidden(c->roster, slot) || !mu_roster_row(c->roster, slot, &was)) {
-        settle_retry(c, batch, i, RETRY, MU_EAGAIN, "a write for this name is pending");
+        settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "a write for this name is pending");
         return;
     }
     if (was.start_id != join->start_id && was.session && was.session != s->id &&
@@ -449,9 +453,9 @@ static void join_known(struct mu_conductor *c, struct mu_batch_join *batch, size
         return;
     }
     if (take_payload(c, slot, was.id, w->asked->payload) != 0)
-        settle_retry(c, batch, i, RETRY, MU_EAGAIN, "no room for the payload");
+        settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "no room for the payload");
     else if (take_over(c, s, slot, join, w, &was) != 0)
-        settle_retry(c, batch, i, RETRY, MU_EAGAIN, "out of memory");
+        settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "out of memory");
     else
         settle_joined(c, batch, i, slot);
 }
@@ -463,7 +467,7 @@ static bool admit(struct mu_conductor *c, struct mu_batch_join *batch, size_t i,
 {
     bool known = slot != MU_NO_SLOT && !mu_roster_hidden(c->roster, slot);
     mu_dur longest = known ? mu_roster_down_time(c->roster, slot) / 4 : RETRY_FULL;
-    uint32_t wait = mu_admit_ask(&c->admit, c->now, longest, &c->rng);
+    uint32_t wait = mu_admit_ask(&c->admit, c->now, longest, known, &c->rng);
 
     if (wait == 0)
         return true;
@@ -482,7 +486,7 @@ static void join_one(struct mu_conductor *c, struct mu_batch_join *batch, size_t
     int rv = check_agent(&w, &join->agents[i], &err);
 
     if (rv == MU_ENOMEM) {
-        settle_retry(c, batch, i, RETRY, MU_EAGAIN, "out of memory");
+        settle_retry(c, batch, i, MU_NO_SLOT, RETRY, MU_EAGAIN, "out of memory");
         return;
     }
     if (rv == 0 && named_before(join, i))

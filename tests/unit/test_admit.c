@@ -21,7 +21,7 @@ static void storm_comes_in_at_the_rate_and_once_each(void **state)
             if (come[i] > now)
                 continue;
             asked++;
-            wait = mu_admit_ask(&a, now, 60 * MU_SEC, &rng);
+            wait = mu_admit_ask(&a, now, 60 * MU_SEC, true, &rng);
             come[i] = wait ? now + wait * MU_MS : MU_NEVER;
             in += wait == 0;
         }
@@ -44,7 +44,7 @@ static void nobody_waits_longer_than_he_may(void **state)
     mu_rng_seed(&rng, 3);
     mu_admit_init(&a, 1, 0);
     for (int i = 0; i < 1000; i++)
-        assert_true(mu_admit_ask(&a, 0, MU_SEC, &rng) <= 1250);
+        assert_true(mu_admit_ask(&a, 0, MU_SEC, true, &rng) <= 1250);
 }
 
 int main(void)

@@ -357,6 +357,31 @@ static void payload_without_room_is_asked_for_again(void **state)
     rig_free(&r);
 }
 
+/* It is alive, whatever the store has no room for. */
+static void waiting_for_room_counts_as_heard(void **state)
+{
+    struct rig r;
+    struct rig_sender s, again = {.start_id = 6};
+    struct mu_join_agent agent = rig_agent("h");
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    rig_hangup(&r, &s);
+    agent.payload = rig_bytes("{}");
+    r.payload_full = true;
+    rig_open(&r, &again);
+    for (int i = 0; i < 5; i++) {
+        rig_run(&r, MU_SEC);
+        assert_int_equal(rig_ask(&r, &again, &agent, 1), 0);
+        rig_joined(&r, &again);
+        assert_int_equal(r.joined[0].rv, MU_EAGAIN);
+    }
+    assert_int_equal(rig_moves(&r, MU_DOWN, NULL), 0);
+    rig_run(&r, 3100 * MU_MS);
+    assert_int_equal(rig_state(&r, "h"), MU_DOWN);
+    rig_free(&r);
+}
+
 static void stream_that_ends_before_its_answer_is_forgotten(void **state)
 {
     struct rig r;
@@ -392,6 +417,7 @@ int main(void)
         cmocka_unit_test(storm_is_spread_and_waiting_counts_as_heard),
         cmocka_unit_test(interval_is_clamped_to_what_the_down_time_allows),
         cmocka_unit_test(payload_without_room_is_asked_for_again),
+        cmocka_unit_test(waiting_for_room_counts_as_heard),
         cmocka_unit_test(stream_that_ends_before_its_answer_is_forgotten),
     };
     return cmocka_run_group_tests_name("conductor_join", tests, NULL, NULL);

@@ -247,6 +247,28 @@ static void nobody_goes_from_unknown_to_down_while_joins_wait(void **state)
     rig_free(&r);
 }
 
+/* Who finds no room keeps asking; the fleet's silent ones go down all the same. */
+static void newcomers_put_off_nobodys_end(void **state)
+{
+    struct rig r;
+    struct rig_sender s, t = {.start_id = 6};
+    struct rig_rows rows;
+    struct mu_join_agent agent = rig_agent("new");
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    rig_save(&r, &rows);
+    r.config.max_agents = 1;
+    rig_restart(&r, &rows);
+    rig_open(&r, &t);
+    assert_int_equal(rig_ask(&r, &t, &agent, 1), 0);
+    rig_joined(&r, &t);
+    assert_int_equal(r.joined[0].rv, MU_EFULL);
+    rig_run(&r, 3100 * MU_MS);
+    assert_int_equal(rig_state(&r, "h"), MU_DOWN);
+    rig_free(&r);
+}
+
 static void end_of_the_last_stream_is_suspect_at_the_next_tick(void **state)
 {
     struct rig r;
@@ -415,6 +437,7 @@ int main(void)
         cmocka_unit_test(trickle_of_drops_delays_a_verdict_by_no_more_than_it_held),
         cmocka_unit_test(start_knows_nothing_and_tells_once),
         cmocka_unit_test(nobody_goes_from_unknown_to_down_while_joins_wait),
+        cmocka_unit_test(newcomers_put_off_nobodys_end),
         cmocka_unit_test(end_of_the_last_stream_is_suspect_at_the_next_tick),
         cmocka_unit_test(streams_that_mean_nothing_make_nobody_suspect),
         cmocka_unit_test(relays_word_is_down_at_once_even_while_deaf),
