@@ -32,6 +32,7 @@ int mu_conductor_new(struct mu_conductor **out, const struct mu_conductor_config
     mu_admit_init(&c->admit, config->join_rate, now);
     mu_sessions_init(&c->sessions);
     mu_streams_init(c);
+    mu_list_init(&c->joins);
     mu_waiting_init(c);
     for (size_t i = 0; i < sizeof(rc.key); i++)
         rc.key[i] = (uint8_t)mu_rng_next(&c->rng);

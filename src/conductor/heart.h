@@ -6,6 +6,7 @@
 #ifndef MU_CONDUCTOR_HEART_H
 #define MU_CONDUCTOR_HEART_H
 
+#include "base/list.h"
 #include "base/rng.h"
 #include "conductor/admit.h"
 #include "conductor/conductor.h"
@@ -21,7 +22,8 @@
 
 /* A JOIN that is not answered yet. */
 struct mu_batch_join {
-    struct mu_batch_join *next;
+    struct mu_list link; /* in the conductor's .joins, the oldest first */
+    uint64_t id;         /* of this JOIN, never given again */
     uint64_t conn, session;
     mu_time deadline;
     size_t n, open;
@@ -53,9 +55,9 @@ struct mu_pending {
     mu_op_fn done; /* NULL = nobody waits */
     void *ctx;
     bool deletes;
-    bool again;                 /* a join whose payload found no room: to come again */
-    struct mu_batch_join *join; /* NULL = answered already */
-    size_t agent;               /* in it */
+    bool again;          /* a join whose payload found no room: to come again */
+    uint64_t conn, join; /* the stream of the JOIN, and its id: it may be answered already */
+    size_t agent;        /* in it */
 };
 
 struct mu_waiting {
@@ -86,7 +88,7 @@ struct mu_conductor {
     struct mu_sessions sessions;
     struct mu_streams streams;
     struct mu_waiting waiting;
-    struct mu_batch_join *joins;
+    struct mu_list joins;
     struct mu_contest contests[MU_CONTESTS];
     struct mu_rng rng;
 
@@ -98,6 +100,7 @@ struct mu_conductor {
     bool stalled; /* since the last tick */
     bool draining, told_full;
     uint32_t session_counter, life_counter, next_row;
+    uint64_t join_counter;
     uint32_t forgetting; /* how far it has come */
     mu_time roam_told;
 
@@ -137,7 +140,7 @@ uint64_t mu_heart_new_life(struct mu_conductor *c);
 int mu_join_take(struct mu_conductor *c, struct mu_stream *st, const struct mu_join *join);
 void mu_join_settled(struct mu_conductor *c, const struct mu_pending *p, int rv);
 void mu_join_tick(struct mu_conductor *c);
-void mu_join_drop(struct mu_conductor *c, struct mu_stream *st); /* nobody waits any more */
+void mu_join_drop(struct mu_stream *st); /* nobody waits any more */
 /* Adds a first-ever agent: hidden, proposed. 0, and it becomes true in mu_conductor_committed(). */
 int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *binary,
                     const char *host, struct mu_pending *pending, uint32_t *slot);
@@ -179,7 +182,6 @@ bool mu_contest_refuses(struct mu_conductor *c, uint32_t slot, bool *tell);
 int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row);
 struct mu_pending *mu_write_find(struct mu_conductor *c, uint64_t ticket); /* NULL = none */
 void mu_write_tick(struct mu_conductor *c);
-void mu_write_forget_join(struct mu_conductor *c, const struct mu_batch_join *join);
 /* forget_after has passed for @slot. */
 int mu_write_forget(struct mu_conductor *c, uint32_t slot);
 void mu_waiting_init(struct mu_conductor *c);

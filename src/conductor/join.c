@@ -74,13 +74,9 @@ static void settle_joined(struct mu_conductor *c, struct mu_batch_join *join, si
     settle(join, i, 0, 0, NULL);
 }
 
-static void join_free(struct mu_conductor *c, struct mu_batch_join *join)
+static void join_free(struct mu_batch_join *join)
 {
-    struct mu_batch_join **at = &c->joins;
-
-    while (*at != join)
-        at = &(*at)->next;
-    *at = join->next;
+    mu_list_remove(&join->link);
     for (size_t i = 0; i < join->n; i++)
         mu_free((char *)join->agents[i].text.p);
     mu_free(join->agents);
@@ -101,34 +97,27 @@ static void answer(struct mu_conductor *c, struct mu_batch_join *join)
     mu_stream_send(c, join->conn, &msg);
     if (mu_stream_crowded(c, 0))
         c->ports.close(c->ports.ctx, join->conn); /* he lives by datagrams; others must join too */
-    join_free(c, join);
+    join_free(join);
 }
 
-void mu_join_drop(struct mu_conductor *c, struct mu_stream *st)
+void mu_join_drop(struct mu_stream *st)
 {
-    if (!st->join)
-        return;
-    mu_write_forget_join(c, st->join);
-    join_free(c, st->join);
+    if (st->join)
+        join_free(st->join);
     st->join = NULL;
 }
 
 void mu_join_tick(struct mu_conductor *c)
 {
-    struct mu_batch_join *join = c->joins;
+    while (!mu_list_empty(&c->joins)) {
+        struct mu_batch_join *join = MU_CONTAINER_OF(c->joins.next, struct mu_batch_join, link);
 
-    while (join) {
-        struct mu_batch_join *next = join->next;
-
-        if (c->now >= join->deadline) {
-            mu_write_forget_join(c, join);
-            for (size_t i = 0; i < join->n; i++)
-                if (join->agents[i].rv == OPEN)
-                    settle_retry(c, join, i, MU_NO_SLOT, 2 * MU_SEC, MU_EAGAIN,
-                                 "the store is away");
-            answer(c, join);
-        }
-        join = next;
+        if (c->now < join->deadline)
+            return;
+        for (size_t i = 0; i < join->n; i++)
+            if (join->agents[i].rv == OPEN)
+                settle_retry(c, join, i, MU_NO_SLOT, 2 * MU_SEC, MU_EAGAIN, "the store is away");
+        answer(c, join);
     }
 }
 
@@ -302,7 +291,8 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
                      const struct mu_join *join, const struct wish *w)
 {
     struct mu_sender *s = mu_sessions_find(&c->sessions, batch->session);
-    struct mu_pending p = {.kind = MU_PENDING_JOIN, .join = batch, .agent = i};
+    struct mu_pending p = {
+        .kind = MU_PENDING_JOIN, .conn = batch->conn, .join = batch->id, .agent = i};
     struct mu_row row = row_of(w, join);
     uint32_t slot;
     int rv;
@@ -324,10 +314,11 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
 
 void mu_join_settled(struct mu_conductor *c, const struct mu_pending *p, int rv)
 {
-    struct mu_batch_join *batch = p->join;
+    struct mu_stream *st = mu_stream_find(c, p->conn);
+    struct mu_batch_join *batch = st ? st->join : NULL;
 
-    if (!batch)
-        return;
+    if (!batch || batch->id != p->join)
+        return; /* too late */
     if (rv != 0)
         settle_retry(c, batch, p->agent, MU_NO_SLOT, RETRY, MU_EAGAIN, muster_strerror(rv));
     else if (p->again)
@@ -570,8 +561,8 @@ int mu_join_take(struct mu_conductor *c, struct mu_stream *st, const struct mu_j
     batch->session = st->session;
     batch->deadline = c->now + MU_PATIENCE;
     batch->n = batch->open = join->n;
-    batch->next = c->joins;
-    c->joins = batch;
+    batch->id = ++c->join_counter;
+    mu_list_append(&c->joins, &batch->link);
     st->join = batch;
     for (size_t i = 0; i < join->n; i++)
         batch->agents[i].rv = OPEN;

@@ -26,6 +26,7 @@ struct mu_sender {
     mu_time touched;  /* when it last showed that it has the key */
     uint64_t conn;    /* the stream by which it last spoke; 0 = a datagram */
     uint32_t streams; /* attached */
+    uint32_t stream;  /* if any is: the place of one */
     uint32_t live;    /* indexes that mean an agent */
     uint32_t taken;   /* indexes whose name was taken over */
     uint32_t n, cap;  /* indexes; cap 0 = .lone */

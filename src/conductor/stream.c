@@ -33,7 +33,7 @@ void mu_streams_init(struct mu_conductor *c)
 void mu_streams_fini(struct mu_conductor *c)
 {
     for (uint32_t i = 0; i < c->streams.n; i++)
-        mu_join_drop(c, &c->streams.at[i]);
+        mu_join_drop(&c->streams.at[i]);
     mu_free(c->streams.at);
     mu_free(c->streams.free);
     mu_map_fini(&c->streams.map);
@@ -80,6 +80,15 @@ int mu_intake_opened(struct mu_conductor *c, uint64_t conn, const char *peer, mu
     return 0;
 }
 
+/* @s has a second stream: rare enough to look for it among all. */
+static void another(const struct mu_conductor *c, struct mu_sender *s, const struct mu_stream *gone)
+{
+    if (&c->streams.at[s->stream] != gone)
+        return;
+    for (s->stream = 0; c->streams.at[s->stream].session != s->id;)
+        s->stream++;
+}
+
 /* Leaves its session, which goes when nobody needs it. Returns whether it was the last stream. */
 static bool detach(struct mu_conductor *c, struct mu_stream *st)
 {
@@ -90,8 +99,10 @@ static bool detach(struct mu_conductor *c, struct mu_stream *st)
         return false;
     if (s->conn == st->conn)
         s->conn = 0;
-    if (--s->streams > 0)
+    if (--s->streams > 0) {
+        another(c, s, st);
         return false;
+    }
     mu_sessions_release(&c->sessions, s);
     return true;
 }
@@ -107,6 +118,7 @@ void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_send
         return;
     detach(c, st);
     st->session = s->id;
+    s->stream = (uint32_t)(st - c->streams.at);
     s->streams++;
 }
 
@@ -137,7 +149,7 @@ void mu_intake_closed(struct mu_conductor *c, uint64_t conn, bool by_peer, mu_ti
     st = mu_stream_find(c, conn);
     if (!st)
         return;
-    mu_join_drop(c, st);
+    mu_join_drop(st);
     session = st->session;
     if (detach(c, st) && by_peer && !c->stalled)
         note_closing(c, session);
@@ -169,10 +181,7 @@ static const struct mu_stream *of_session(const struct mu_conductor *c, uint64_t
 {
     const struct mu_sender *s = session ? mu_sessions_find(&c->sessions, session) : NULL;
 
-    for (uint32_t i = 0; s && s->streams > 0 && i < c->streams.n; i++)
-        if (c->streams.at[i].conn && c->streams.at[i].session == session)
-            return &c->streams.at[i];
-    return NULL;
+    return s && s->streams > 0 ? &c->streams.at[s->stream] : NULL;
 }
 
 const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session)

@@ -183,13 +183,6 @@ void mu_write_tick(struct mu_conductor *c)
     }
 }
 
-void mu_write_forget_join(struct mu_conductor *c, const struct mu_batch_join *join)
-{
-    for (uint32_t i = 0; i < c->waiting.n; i++)
-        if (c->waiting.at[i].ticket && c->waiting.at[i].join == join)
-            c->waiting.at[i].join = NULL;
-}
-
 void mu_conductor_forget_op(struct mu_conductor *c, mu_op_fn done, void *ctx)
 {
     for (uint32_t i = 0; i < c->waiting.n; i++) {

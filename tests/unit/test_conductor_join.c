@@ -382,6 +382,32 @@ static void waiting_for_room_counts_as_heard(void **state)
     rig_free(&r);
 }
 
+static void late_commit_answers_no_later_join(void **state)
+{
+    struct rig r;
+    struct rig_sender s = {.start_id = 5};
+    struct mu_join_agent first = rig_agent("h"), second = rig_agent("i");
+    uint64_t ticket;
+
+    rig_setup(&r);
+    r.store_away = true;
+    rig_open(&r, &s);
+    assert_int_equal(rig_ask(&r, &s, &first, 1), 0);
+    ticket = r.tickets[0];
+    rig_run(&r, 2 * MU_SEC);
+    rig_joined(&r, &s);
+    assert_int_equal(r.joined[0].rv, MU_EAGAIN);
+    assert_int_equal(rig_ask(&r, &s, &second, 1), 0);
+    r.nframes = 0;
+    mu_conductor_committed(r.c, ticket, 0, r.now);
+    assert_int_equal(rig_state(&r, "h"), MU_UP);
+    assert_int_equal(r.nframes, 0);
+    mu_conductor_committed(r.c, r.tickets[1], 0, r.now);
+    assert_int_equal(r.nframes, 1);
+    assert_int_equal(r.joined[0].rv, 0);
+    rig_free(&r);
+}
+
 static void stream_that_ends_before_its_answer_is_forgotten(void **state)
 {
     struct rig r;
@@ -418,6 +444,7 @@ int main(void)
         cmocka_unit_test(interval_is_clamped_to_what_the_down_time_allows),
         cmocka_unit_test(payload_without_room_is_asked_for_again),
         cmocka_unit_test(waiting_for_room_counts_as_heard),
+        cmocka_unit_test(late_commit_answers_no_later_join),
         cmocka_unit_test(stream_that_ends_before_its_answer_is_forgotten),
     };
     return cmocka_run_group_tests_name("conductor_join", tests, NULL, NULL);

@@ -138,6 +138,27 @@ static void forced_down_shows_down_whatever_is_heard(void **state)
     rig_free(&r);
 }
 
+static void fence_is_told_by_the_stream_that_is_left(void **state)
+{
+    struct rig r;
+    struct rig_sender s, other;
+    uint64_t first;
+    struct mu_ack ack;
+
+    rig_setup(&r);
+    rig_join(&r, &other, "other", 4);
+    rig_join(&r, &s, "h", 5);
+    first = s.conn;
+    rig_open(&r, &s);
+    assert_int_equal(rig_attach(&r, &s, &ack), 0);
+    rig_hangup(&r, &s);
+    assert_int_equal(rig_write(&r, "h", MU_OP_FORCE_DOWN, ""), 0);
+    rig_commit(&r, 0);
+    assert_int_equal(r.msg.type, MU_MSG_ACK);
+    assert_true(r.frame_conn == first);
+    rig_free(&r);
+}
+
 static void deleted_agent_that_lives_joins_anew(void **state)
 {
     struct rig r;
@@ -210,13 +231,12 @@ static void interval_asked_for_by_http_is_stored(void **state)
     struct rig_rows rows;
 
     rig_setup(&r);
-    assert_int_equal(
-        mu_conductor_http_beat(r.c, "b", "cron", 2 * MU_SEC, r.now, rig_done, &r), 0);
+    assert_int_equal(mu_conductor_http_beat(r.c, "b", "cron", 2 * MU_SEC, r.now, rig_done, &r), 0);
     rig_commit(&r, 0);
     assert_int_equal(r.nchanged, 0);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(
-            mu_conductor_http_beat(r.c, "b", "cron", 60 * MU_SEC, r.now, rig_done, &r), 0);
+        assert_int_equal(mu_conductor_http_beat(r.c, "b", "cron", 60 * MU_SEC, r.now, rig_done, &r),
+                         0);
     assert_int_equal(r.nchanged, 1);
     rig_save(&r, &rows);
     rig_restart(&r, &rows);
@@ -308,6 +328,7 @@ int main(void)
         cmocka_unit_test(who_is_gone_is_not_answered),
         cmocka_unit_test(snapshots_keep_a_write_that_waits),
         cmocka_unit_test(forced_down_shows_down_whatever_is_heard),
+        cmocka_unit_test(fence_is_told_by_the_stream_that_is_left),
         cmocka_unit_test(deleted_agent_that_lives_joins_anew),
         cmocka_unit_test(one_curl_is_an_agent),
         cmocka_unit_test(interval_asked_for_by_http_is_stored),
