@@ -89,20 +89,28 @@ bool mu_heart_heard(struct mu_conductor *c, uint32_t slot, enum mu_reason why)
     return true;
 }
 
+void mu_heart_lose(struct mu_conductor *c, uint32_t slot, uint64_t session, uint32_t index,
+                   uint32_t value)
+{
+    struct mu_sender *s = session ? mu_sessions_find(&c->sessions, session) : NULL;
+    uint32_t was;
+
+    if (!s)
+        return;
+    was = mu_sender_get(s, index);
+    /* Only what it still means: the session may have been told otherwise. */
+    if (MU_INDEX_IS_SLOT(was) && (was & MU_INDEX_SLOT) == slot)
+        mu_sender_set(s, index, value);
+    mu_sessions_release(&c->sessions, s);
+}
+
 void mu_heart_unbind(struct mu_conductor *c, uint32_t slot, uint32_t value)
 {
     struct mu_row row;
-    struct mu_sender *s;
 
     (void)mu_roster_row(c->roster, slot, &row);
-    s = row.session ? mu_sessions_find(&c->sessions, row.session) : NULL;
-    /* Only what it still means: the session may be gone, or have been told otherwise. */
-    if (s && MU_INDEX_IS_SLOT(mu_sender_get(s, row.index)) &&
-        (mu_sender_get(s, row.index) & MU_INDEX_SLOT) == slot)
-        mu_sender_set(s, row.index, value);
     mu_roster_bind(c->roster, slot, 0, 0);
-    if (s)
-        mu_sessions_release(&c->sessions, s);
+    mu_heart_lose(c, slot, row.session, row.index, value);
 }
 
 void mu_heart_remove(struct mu_conductor *c, uint32_t slot)

@@ -131,6 +131,9 @@ bool mu_heart_heard(struct mu_conductor *c, uint32_t slot, enum mu_reason why);
 
 /* The agent's session no longer speaks for it: its index means @value from now on. */
 void mu_heart_unbind(struct mu_conductor *c, uint32_t slot, uint32_t value);
+/* The same for a session that was the agent's before. */
+void mu_heart_lose(struct mu_conductor *c, uint32_t slot, uint64_t session, uint32_t index,
+                   uint32_t value);
 /* The agent is gone for good: from its session, and from the roster. */
 void mu_heart_remove(struct mu_conductor *c, uint32_t slot);
 uint64_t mu_heart_new_life(struct mu_conductor *c);

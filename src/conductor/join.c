@@ -243,13 +243,13 @@ int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *bina
 
     if (c->draining)
         return MU_EAGAIN;
-    if (mu_roster_count(c->roster) + c->waiting.count >= c->config.max_agents)
-        return MU_EFULL;
+    if (mu_roster_taken(c->roster) >= c->config.max_agents || c->next_row == 0)
+        return MU_EFULL; /* 0: each number that there is has been given once */
     mu_rng_uuid(&c->rng, uuid);
     row->ident = mu_ident_new(uuid, binary, host);
     if (!row->ident)
         return MU_ENOMEM;
-    row->id = c->next_row++;
+    row->id = c->next_row;
     row->disabled_reason = row->forced_reason = "";
     row->state = MU_UP;
     row->state_reason = MU_WHY_JOINED;
@@ -271,9 +271,12 @@ int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *bina
     };
     (void)mu_roster_row(c->roster, *slot, &whole);
     rv = mu_write_propose(c, p, &whole);
-    if (rv != 0)
+    if (rv != 0) {
         mu_roster_remove(c->roster, *slot);
-    return rv;
+        return rv;
+    }
+    c->next_row++; /* not before: who asks again and again uses up no numbers */
+    return 0;
 }
 
 static struct mu_row row_of(const struct wish *w, const struct mu_join *join)
@@ -302,7 +305,10 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
     if (rv == 0) {
         row.session = s->id;
         rv = mu_join_propose(c, &row, w->binary, w->host, &p, &slot);
-        mu_sender_set(s, row.index, rv == 0 ? slot : MU_INDEX_NOBODY);
+        if (rv == 0)
+            mu_sender_set(s, row.index, slot);
+        else
+            mu_sender_unbind(s, row.index);
     }
     if (rv == MU_EFULL)
         settle_retry(c, batch, i, MU_NO_SLOT, RETRY_FULL, MU_EFULL, "max_agents is reached");
@@ -407,13 +413,14 @@ static int take_over(struct mu_conductor *c, struct mu_sender *s, uint32_t slot,
     row.index = index;
     row.incarnation = new_life ? mu_heart_new_life(c) : was->incarnation;
     row.joined_at = new_life ? mu_heart_wall(c) : was->joined_at;
-    if (loser != s->id)
-        mu_heart_unbind(c, slot, taken ? MU_INDEX_TAKEN : MU_INDEX_NOBODY);
-    rv = mu_roster_rejoin(c->roster, slot, &row); /* from here on *was is no more */
+    rv = mu_roster_rejoin(c->roster, slot, &row);
     if (rv != 0) {
-        mu_sender_set(s, index, MU_INDEX_NOBODY);
+        if (loser != s->id || lost != index)
+            mu_sender_unbind(s, index);
         return rv;
     }
+    if (loser != s->id)
+        mu_heart_lose(c, slot, loser, lost, taken ? MU_INDEX_TAKEN : MU_INDEX_NOBODY);
     if (taken) {
         mu_contest_taken(c, slot, loser, lost);
         mu_stream_tell(c, loser, MU_ACK_SUPERSEDED, lost);

@@ -179,3 +179,10 @@ int mu_sender_bind(struct mu_sender *s, uint32_t slot, uint32_t *index)
         *index = next;
     return rv;
 }
+
+void mu_sender_unbind(struct mu_sender *s, uint32_t index)
+{
+    mu_sender_set(s, index, MU_INDEX_NOBODY);
+    if (index + 1 == s->n)
+        s->n--;
+}

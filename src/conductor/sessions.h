@@ -65,6 +65,8 @@ uint32_t mu_sender_get(const struct mu_sender *s, uint32_t index); /* MU_INDEX_N
 /* Sets what @index means; it may be beyond .n, but not beyond @index < MU_SENDER_MAX. */
 #define MU_SENDER_MAX (1u << 20)
 int mu_sender_set(struct mu_sender *s, uint32_t index, uint32_t value);
+/* Takes back an index that nobody has been told of. */
+void mu_sender_unbind(struct mu_sender *s, uint32_t index);
 /* Gives @slot the next index, that is *@index. MU_EFULL beyond MU_SENDER_MAX. */
 int mu_sender_bind(struct mu_sender *s, uint32_t slot, uint32_t *index);
 

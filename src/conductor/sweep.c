@@ -7,6 +7,8 @@
 #include "base/stat.h"
 
 #define FORGET_SLICES 600 /* ticks in which all agents have been looked at */
+#define FORGET_AT_ONCE                                                                             \
+    100 /* that wait for the store; the rest of its room is for people and joins */
 
 mu_time mu_sweep_since(const struct mu_conductor *c, const struct mu_pulse *pulse)
 {
@@ -87,6 +89,8 @@ void mu_sweep_forget(struct mu_conductor *c)
     if (c->config.forget_after == 0)
         return;
     for (uint32_t left = n / FORGET_SLICES + 1; left > 0 && n > 0; left--) {
+        if (c->waiting.count >= FORGET_AT_ONCE)
+            return;
         uint32_t slot = c->forgetting = (c->forgetting + 1) % n;
         struct mu_row row;
 

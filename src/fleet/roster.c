@@ -65,11 +65,6 @@ void mu_roster_policies(struct mu_roster *r, const struct mu_policies *policies)
     r->policies = policies;
 }
 
-const struct mu_policies *mu_roster_get_policies(const struct mu_roster *r)
-{
-    return r->policies;
-}
-
 void mu_roster_clock(struct mu_roster *r, mu_time now, mu_wall wall)
 {
     r->wall_offset = wall - now / MU_MS;

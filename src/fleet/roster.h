@@ -28,6 +28,7 @@ struct mu_view {
 };
 
 uint32_t mu_roster_count(const struct mu_roster *roster); /* agents */
+uint32_t mu_roster_taken(const struct mu_roster *roster); /* with those that are hidden */
 uint32_t mu_roster_slots(const struct mu_roster *roster); /* slots are 0 .. this - 1 */
 bool mu_roster_used(const struct mu_roster *roster, uint32_t slot);
 uint32_t mu_roster_generation(const struct mu_roster *roster, uint32_t slot);
@@ -68,7 +69,6 @@ struct mu_roster_config {
 int mu_roster_new(struct mu_roster **out, const struct mu_roster_config *config);
 void mu_roster_free(struct mu_roster *roster);
 void mu_roster_policies(struct mu_roster *roster, const struct mu_policies *policies);
-const struct mu_policies *mu_roster_get_policies(const struct mu_roster *roster);
 
 /* What wall-clock time a monotonic one is: for mu_row.last_seen. */
 void mu_roster_clock(struct mu_roster *roster, mu_time now, mu_wall wall);

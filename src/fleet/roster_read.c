@@ -8,6 +8,11 @@ uint32_t mu_roster_count(const struct mu_roster *r)
     return r->count;
 }
 
+uint32_t mu_roster_taken(const struct mu_roster *r)
+{
+    return r->slots - r->nfree;
+}
+
 uint32_t mu_roster_slots(const struct mu_roster *r)
 {
     return r->slots;

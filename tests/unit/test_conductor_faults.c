@@ -26,7 +26,7 @@ static bool try_join(struct rig *r, struct rig_sender *s, const char *host, uint
         .join = {.version = MU_WIRE_VERSION, .start_id = start_id, .n = 2, .agents = agents}};
 
     agents[0].payload = rig_bytes("{}");
-    agents[0].zone = rig_bytes("a zone");
+    agents[0].zone = rig_bytes(start_id == 2 ? "b zone" : "a zone");
     agents[0].labels[0] = (struct mu_label){rig_bytes("rack"), rig_bytes("r1")};
     agents[0].nlabels = 1;
     memset(s, 0, sizeof(*s));
@@ -60,10 +60,13 @@ static void try_write(struct rig *r, enum mu_op op)
 static void live(struct rig *r)
 {
     struct rig_sender a, b;
+    bool in;
 
     rig_begin(r);
-    try_join(r, &a, "h", 1);
+    in = try_join(r, &a, "h", 1);
     try_join(r, &b, "h", 2);
+    if (in && r->msg.type == MU_MSG_JOINED && r->joined[0].rv == MU_EAGAIN)
+        assert_int_equal(rig_beat(r, &a, 0), MU_ACK_OK); /* he still has the name */
     try_write(r, MU_OP_DISABLE);
     try_write(r, MU_OP_FORCE_DOWN);
     if (mu_conductor_http_beat(r->c, "b", "cron", 0, r->now, rig_done, r) != 0)

@@ -282,6 +282,44 @@ static void fleet_has_a_bound(void **state)
     rig_free(&r);
 }
 
+static void write_that_waits_takes_nobodys_place(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+
+    rig_init(&r);
+    r.config.max_agents = 2;
+    assert_int_equal(rig_new(&r), 0);
+    rig_begin(&r);
+    rig_join(&r, &s, "h", 5);
+    assert_int_equal(rig_write(&r, "h", MU_OP_DISABLE, ""), 0);
+    rig_join(&r, &s, "i", 6);
+    rig_free(&r);
+}
+
+static void join_that_is_refused_uses_up_nothing(void **state)
+{
+    struct rig r;
+    struct rig_sender s = {.start_id = 5};
+    struct mu_join_agent agent = rig_agent("h");
+
+    rig_setup(&r);
+    rig_open(&r, &s);
+    r.refuse = true;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(rig_ask(&r, &s, &agent, 1), 0);
+        rig_joined(&r, &s);
+        assert_int_equal(r.joined[0].rv, MU_EAGAIN);
+    }
+    r.refuse = false;
+    assert_int_equal(rig_ask(&r, &s, &agent, 1), 0);
+    rig_commit(&r, 0);
+    assert_int_equal(r.joined[0].rv, 0);
+    assert_int_equal(r.joined[0].index, 0);
+    assert_int_equal(rig_view(&r, "h").row.id, 1);
+    rig_free(&r);
+}
+
 static void storm_is_spread_and_waiting_counts_as_heard(void **state)
 {
     struct rig r;
@@ -440,6 +478,8 @@ int main(void)
         cmocka_unit_test(wrong_agents_are_refused_one_by_one),
         cmocka_unit_test(agents_are_added_to_an_attached_session),
         cmocka_unit_test(fleet_has_a_bound),
+        cmocka_unit_test(write_that_waits_takes_nobodys_place),
+        cmocka_unit_test(join_that_is_refused_uses_up_nothing),
         cmocka_unit_test(storm_is_spread_and_waiting_counts_as_heard),
         cmocka_unit_test(interval_is_clamped_to_what_the_down_time_allows),
         cmocka_unit_test(payload_without_room_is_asked_for_again),

@@ -394,6 +394,31 @@ static void down_and_left_are_forgotten_in_time(void **state)
     rig_free(&r);
 }
 
+static void forgetting_leaves_the_store_room_for_others(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+
+    rig_init(&r);
+    r.config.forget_after = 60 * MU_SEC;
+    assert_int_equal(rig_new(&r), 0);
+    rig_begin(&r);
+    for (unsigned i = 0; i < 150; i++) {
+        char host[16];
+
+        snprintf(host, sizeof(host), "h%u", i);
+        rig_join(&r, &s, host, 5 + i);
+    }
+    rig_run(&r, 63 * MU_SEC);
+    r.store_away = true;
+    rig_run(&r, 60 * MU_SEC);
+    assert_int_equal(r.ntickets, 100);
+    r.store_away = false;
+    rig_run(&r, 60 * MU_SEC);
+    assert_int_equal(mu_roster_count(mu_conductor_roster(r.c)), 0);
+    rig_free(&r);
+}
+
 static void new_policies_judge_nobody_before_an_interval_has_passed(void **state)
 {
     struct rig r;
@@ -443,6 +468,7 @@ int main(void)
         cmocka_unit_test(relays_word_is_down_at_once_even_while_deaf),
         cmocka_unit_test(who_left_is_not_judged_and_not_revived),
         cmocka_unit_test(down_and_left_are_forgotten_in_time),
+        cmocka_unit_test(forgetting_leaves_the_store_room_for_others),
         cmocka_unit_test(new_policies_judge_nobody_before_an_interval_has_passed),
     };
     return cmocka_run_group_tests_name("conductor_silence", tests, NULL, NULL);
