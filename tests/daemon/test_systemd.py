@@ -185,26 +185,31 @@ class Activation(unittest.TestCase):
 
 
 class Units(unittest.TestCase):
+    def setUp(self):
+        """The units as they are installed, but for a program that is there."""
+        folder = tempfile.TemporaryDirectory(prefix='muster-test-')
+        self.addCleanup(folder.cleanup)
+        self.units = {}
+        for name in os.listdir(PACKAGING):
+            unit = name.removesuffix('.in')
+            if not unit.endswith(('.service', '.socket')):
+                continue
+            with open(os.path.join(PACKAGING, name), encoding='utf-8') as file:
+                text = file.read().replace('@bindir@/muster', '/bin/true')
+            self.units[unit] = os.path.join(folder.name, unit)
+            with open(self.units[unit], 'w', encoding='utf-8') as file:
+                file.write(re.sub(r'(?m)^Documentation=.*\n', '', text))  # pages not installed here
+
+    def analyze(self, *args):
+        return subprocess.run(['systemd-analyze', *args], text=True, capture_output=True, timeout=60,
+                              check=False)
+
     def test_systemd_has_nothing_to_say_against_them(self):
-        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
-            units = []
-            for name in os.listdir(PACKAGING):
-                if name.endswith(('.service', '.socket')):
-                    with open(os.path.join(PACKAGING, name), encoding='utf-8') as file:
-                        text = file.read().replace('/usr/bin/muster', '/bin/true')
-                    text = re.sub(r'(?m)^Documentation=.*\n', '', text)  # pages that are not installed
-                    units.append(os.path.join(folder, name))
-                    with open(units[-1], 'w', encoding='utf-8') as file:
-                        file.write(text)
-            result = subprocess.run(['systemd-analyze', 'verify', '--man=no', *units], text=True,
-                                    capture_output=True, timeout=60, check=False)
-            self.assertEqual((result.returncode, result.stderr), (0, ''))
+        result = self.analyze('verify', '--man=no', *self.units.values())
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
 
     def test_the_service_is_hardened(self):
-        result = subprocess.run(
-            ['systemd-analyze', 'security', '--offline=true', '--no-pager',
-             os.path.join(PACKAGING, 'muster.service')],
-            text=True, capture_output=True, timeout=60, check=False)
+        result = self.analyze('security', '--offline=true', '--no-pager', self.units['muster.service'])
         level = re.search(r'exposure level for \S+: ([\d.]+)', result.stdout)
         self.assertIsNotNone(level, result.stdout + result.stderr)
         self.assertLess(float(level.group(1)), 2.0)
