@@ -9,6 +9,7 @@
 
 #include "agent/inner.h"
 #include "base/mem.h"
+#include "base/name.h"
 
 #define INTERVAL_DEFAULT (10 * MU_SEC)
 #define BACKOFF_FIRST    (100 * MU_MS)
@@ -384,6 +385,8 @@ int mu_session_report(struct mu_session *s, uint32_t id, const char *json, size_
         return rv;
     if (n == 0 || n > MU_PAYLOAD_MAX)
         return MU_ERANGE;
+    if (memchr(json, '\0', n) || !mu_utf8_valid(json, n))
+        return MU_EINVAL; /* the conductor would hang up on it, again and again */
     copy = mu_strndup(json, n);
     if (!copy)
         return MU_ENOMEM;

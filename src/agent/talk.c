@@ -226,6 +226,17 @@ void talk_asks(struct mu_session *s, mu_time now)
     }
 }
 
+/* What was refused is forgotten: the next join would be refused for it. */
+static void report_answered(struct mu_session *s, struct member *m, int rv)
+{
+    member_set_ask(s, &m->report, ASK_NONE);
+    if (rv == 0)
+        return;
+    mu_free(m->payload);
+    m->payload = NULL;
+    m->payload_n = 0;
+}
+
 static void on_done(struct mu_session *s, const struct mu_done *done, mu_time now)
 {
     for (uint32_t id = 0; id < s->nmembers; id++) {
@@ -245,7 +256,7 @@ static void on_done(struct mu_session *s, const struct mu_done *done, mu_time no
         if (end)
             member_stop(s, id, MEMBER_LEFT);
         else
-            member_set_ask(s, &m->report, ASK_NONE);
+            report_answered(s, m, done->rv);
         session_notice(s, MU_NOTICE_DONE, id, done->rv, muster_strerror(done->rv));
         return;
     }

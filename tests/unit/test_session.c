@@ -65,6 +65,7 @@ struct world {
     uint64_t start_id, joined_session;
     bool offered_uuid;
     char payload[TEXT_MAX];
+    size_t offered_payload; /* of the last join */
 
     /* what the owner heard */
     int notices[NOTICES];
@@ -188,6 +189,7 @@ static void on_join(struct world *w, const struct mu_join *join)
     w->start_id = join->start_id;
     w->joined_session = join->session;
     w->offered_uuid = join->agents[0].has_uuid;
+    w->offered_payload = join->agents[0].payload.n;
     if (!join->session)
         w->session++;
     mu_seal_key((const uint8_t *)"0123456789abcdef", w->session, w->key);
@@ -1001,6 +1003,23 @@ static void session_report_is_repeated_until_it_is_answered(void **state)
     assert_true(mu_session_idle(w->s));
 }
 
+static void session_takes_no_refused_report_to_its_next_join(void **state)
+{
+    struct world *w = joined_world(state);
+
+    assert_int_equal(mu_session_report(w->s, 0, "{}", 2, w->now), 0);
+    run(w, MU_SEC);
+    w->done_rv = MU_EINVAL;
+    assert_int_equal(mu_session_report(w->s, 0, "{", 1, w->now), 0);
+    run(w, MU_SEC);
+    assert_int_equal(w->notice_rv, MU_EINVAL);
+    w->forgot = true;
+    lose_stream(w);
+    run(w, 5 * MU_SEC);
+    assert_int_equal(w->joins, 2);
+    assert_int_equal(w->offered_payload, 0);
+}
+
 static void session_leave_is_the_last_word(void **state)
 {
     struct world *w = joined_world(state);
@@ -1083,6 +1102,8 @@ static void session_refuses_what_the_wire_cannot_carry(void **state)
     add(w, MU_SEC, false);
     assert_int_equal(mu_session_report(w->s, 0, "", 0, w->now), MU_ERANGE);
     assert_int_equal(mu_session_report(w->s, 0, "", MU_PAYLOAD_MAX + 1, w->now), MU_ERANGE);
+    assert_int_equal(mu_session_report(w->s, 0, "1\0 2", 4, w->now), MU_EINVAL);
+    assert_int_equal(mu_session_report(w->s, 0, "\"\x80\"", 3, w->now), MU_EINVAL);
 }
 
 static void session_lives_on_when_memory_is_out(void **state)
@@ -1179,6 +1200,7 @@ int main(void)
         TEST(session_joins_again_after_the_time_it_was_told),
         TEST(session_gives_up_an_agent_that_was_refused),
         TEST(session_report_is_repeated_until_it_is_answered),
+        TEST(session_takes_no_refused_report_to_its_next_join),
         TEST(session_leave_is_the_last_word),
         TEST(session_leave_before_any_join_is_done_at_once),
         TEST(session_leave_waits_for_a_stream_and_beats_meanwhile),
