@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/stat.h"
+#include "conductor/payload.h"
 
 mu_wall mu_heart_wall(const struct mu_conductor *c)
 {
@@ -87,6 +88,21 @@ bool mu_heart_heard(struct mu_conductor *c, uint32_t slot, enum mu_reason why)
         return false;
     mu_heart_move(c, slot, MU_UP, why, &mu_no_evidence);
     return true;
+}
+
+int mu_heart_report(struct mu_conductor *c, uint32_t slot, struct mu_bytes json)
+{
+    uint64_t hash = mu_payload_hash(json.p, json.n);
+    struct mu_row row;
+    int rv;
+
+    if (mu_roster_reported(c->roster, slot, hash, (uint32_t)json.n))
+        return 0;
+    (void)mu_roster_row(c->roster, slot, &row);
+    rv = c->ports.payload(c->ports.ctx, row.id, json.p, json.n);
+    if (rv == 0)
+        mu_roster_payload(c->roster, slot, hash, (uint32_t)json.n, c->now);
+    return rv;
 }
 
 void mu_heart_lose(struct mu_conductor *c, uint32_t slot, uint64_t session, uint32_t index,

@@ -129,6 +129,10 @@ void mu_heart_move(struct mu_conductor *c, uint32_t slot, enum mu_state to, enum
  * an event told of it. */
 bool mu_heart_heard(struct mu_conductor *c, uint32_t slot, enum mu_reason why);
 
+/* The agent's report, which is JSON: what has not changed is stored already. Returns 0, or
+ * MU_EFULL: he is to come again. */
+int mu_heart_report(struct mu_conductor *c, uint32_t slot, struct mu_bytes json);
+
 /* The agent's session no longer speaks for it: its index means @value from now on. */
 void mu_heart_unbind(struct mu_conductor *c, uint32_t slot, uint32_t value);
 /* The same for a session that was the agent's before. */

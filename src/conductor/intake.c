@@ -210,8 +210,8 @@ static void send_done(struct mu_conductor *c, struct mu_stream *st, uint32_t id,
 static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct mu_report *report)
 {
     uint32_t slot = slot_of(c, st, report->index);
-    mu_dur wait;
     struct mu_row row;
+    mu_dur wait;
     int rv;
 
     if (slot == MU_NO_SLOT) {
@@ -228,10 +228,7 @@ static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct
         send_done(c, st, report->id, MU_EAGAIN, wait > 0 ? wait : MU_SEC);
         return;
     }
-    rv = c->ports.payload(c->ports.ctx, row.id, report->payload.p, report->payload.n);
-    if (rv == 0)
-        mu_roster_payload(c->roster, slot, mu_payload_hash(report->payload.p, report->payload.n),
-                          (uint32_t)report->payload.n, c->now);
+    rv = mu_heart_report(c, slot, report->payload);
     send_done(c, st, report->id, rv == 0 ? 0 : MU_EAGAIN, rv == 0 ? 0 : 5 * MU_SEC);
 }
 

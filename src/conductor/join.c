@@ -219,17 +219,9 @@ static bool named_before(const struct mu_join *join, size_t i)
     return false;
 }
 
-static int take_payload(struct mu_conductor *c, uint32_t slot, uint32_t row, struct mu_bytes json)
+static int take_payload(struct mu_conductor *c, uint32_t slot, const struct wish *w)
 {
-    int rv;
-
-    if (json.n == 0)
-        return 0;
-    rv = c->ports.payload(c->ports.ctx, row, json.p, json.n);
-    if (rv == 0)
-        mu_roster_payload(c->roster, slot, mu_payload_hash(json.p, json.n), (uint32_t)json.n,
-                          c->now);
-    return rv;
+    return w->asked->payload.n ? mu_heart_report(c, slot, w->asked->payload) : 0;
 }
 
 /* ---- a first-ever name ---- */
@@ -314,7 +306,7 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
         settle_retry(c, batch, i, MU_NO_SLOT, RETRY_FULL, MU_EFULL, "max_agents is reached");
     else if (rv != 0)
         settle_retry(c, batch, i, MU_NO_SLOT, RETRY, MU_EAGAIN, "the store is away");
-    else if (take_payload(c, slot, row.id, w->asked->payload) != 0)
+    else if (take_payload(c, slot, w) != 0)
         mu_write_find(c, p.ticket)->again = true;
 }
 
@@ -450,7 +442,7 @@ static void join_known(struct mu_conductor *c, struct mu_batch_join *batch, size
         refuse_contested(c, batch, i, slot, was.session, tell);
         return;
     }
-    if (take_payload(c, slot, was.id, w->asked->payload) != 0)
+    if (take_payload(c, slot, w) != 0)
         settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "no room for the payload");
     else if (take_over(c, s, slot, join, w, &was) != 0)
         settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "out of memory");

@@ -338,6 +338,13 @@ void mu_roster_payload(struct mu_roster *r, uint32_t slot, uint64_t hash, uint32
     r->cold[slot].reported_ms = (uint32_t)(now / MU_MS) | 1; /* 0 is never */
 }
 
+bool mu_roster_reported(const struct mu_roster *r, uint32_t slot, uint64_t hash, uint32_t len)
+{
+    const struct cold *cold = &r->cold[slot];
+
+    return cold->reported_ms && cold->payload_hash == hash && cold->payload_len == len;
+}
+
 mu_dur mu_roster_report_wait(const struct mu_roster *r, uint32_t slot, mu_time now)
 {
     const struct cold *cold = &r->cold[slot];

@@ -23,8 +23,7 @@ struct mu_view {
     mu_dur silence; /* since the last beat, monotonic; MU_NEVER = not heard, see row.last_seen */
     struct mu_times times; /* in force */
     const char *policy;    /* its name */
-    uint64_t payload_hash;
-    uint32_t payload_len; /* 0 = none */
+    uint32_t payload_len;  /* 0 = none */
 };
 
 uint32_t mu_roster_count(const struct mu_roster *roster); /* agents */
@@ -89,6 +88,8 @@ void mu_roster_bind(struct mu_roster *roster, uint32_t slot, uint64_t session, u
 /* A report of @len bytes with that hash was taken at @now. */
 void mu_roster_payload(struct mu_roster *roster, uint32_t slot, uint64_t hash, uint32_t len,
                        mu_time now);
+/* Whether that report is the last one that was taken. */
+bool mu_roster_reported(const struct mu_roster *roster, uint32_t slot, uint64_t hash, uint32_t len);
 /* How long the agent must wait before its next report: at most one an interval. */
 mu_dur mu_roster_report_wait(const struct mu_roster *roster, uint32_t slot, mu_time now);
 /* What was stored of it: at the start. */

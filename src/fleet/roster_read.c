@@ -130,7 +130,6 @@ void mu_roster_view(const struct mu_roster *r, uint32_t slot, mu_time now, struc
         out->silence = now > r->heard[slot] ? now - r->heard[slot] : 0;
     out->times = times_of(r, slot);
     out->policy = r->policies->at[cold->policy].name;
-    out->payload_hash = cold->payload_hash;
     out->payload_len = cold->payload_len;
 }
 

@@ -396,6 +396,35 @@ static void payload_without_room_is_asked_for_again(void **state)
 }
 
 /* It is alive, whatever the store has no room for. */
+static void report_that_has_not_changed_is_not_stored_again(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+    struct rig_rows rows;
+    struct mu_msg report = {.type = MU_MSG_REPORT,
+                            .report = {.id = 3, .payload = rig_bytes("{\"load\":1}")}};
+    static const char *const payloads[] = {"{\"load\":1}", "{\"load\":1}", "{\"load\":2}"};
+    static const size_t stored[] = {1, 1, 2};
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    for (int i = 0; i < 3; i++) {
+        rig_run(&r, MU_SEC);
+        report.report.payload = rig_bytes(payloads[i]);
+        assert_int_equal(rig_frame(&r, &s, &report), 0);
+        assert_int_equal(r.msg.done.rv, 0);
+        assert_int_equal(r.npayloads, stored[i]);
+    }
+    rig_save(&r, &rows);
+    rig_restart(&r, &rows); /* what was not committed then is lost: anything may be stored */
+    s.epoch++;
+    rig_open(&r, &s);
+    assert_int_equal(rig_attach(&r, &s, &(struct mu_ack){0}), 0);
+    assert_int_equal(rig_frame(&r, &s, &report), 0);
+    assert_int_equal(r.npayloads, 3);
+    rig_free(&r);
+}
+
 static void waiting_for_room_counts_as_heard(void **state)
 {
     struct rig r;
@@ -483,6 +512,7 @@ int main(void)
         cmocka_unit_test(storm_is_spread_and_waiting_counts_as_heard),
         cmocka_unit_test(interval_is_clamped_to_what_the_down_time_allows),
         cmocka_unit_test(payload_without_room_is_asked_for_again),
+        cmocka_unit_test(report_that_has_not_changed_is_not_stored_again),
         cmocka_unit_test(waiting_for_room_counts_as_heard),
         cmocka_unit_test(late_commit_answers_no_later_join),
         cmocka_unit_test(stream_that_ends_before_its_answer_is_forgotten),
