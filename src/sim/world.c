@@ -341,6 +341,22 @@ static void kick_store(struct mu_world *w)
     plan(w, w->now + w->config.commit_after, (struct mu_item){.what = H_COMMIT, .id = w->epoch});
 }
 
+static void store_row(struct mu_world *w, uint32_t slot)
+{
+    struct mu_row row;
+
+    if (!mu_roster_row(mu_conductor_roster(w->conductor), slot, &row))
+        return;
+    if (mu_disk_give(&w->disk, &row, 0, false))
+        w->rv = MU_ENOMEM;
+    kick_store(w);
+}
+
+static void port_changed(void *ctx, uint32_t slot)
+{
+    store_row(ctx, slot);
+}
+
 static int port_propose(void *ctx, const struct mu_change *change)
 {
     struct mu_world *w = ctx;
@@ -408,19 +424,13 @@ static void sink_seen(void *ctx, const struct mu_event *event)
 static void sink_store(void *ctx, const struct mu_event *event)
 {
     struct mu_world *w = ctx;
-    struct mu_roster *roster = mu_conductor_roster(w->conductor);
-    struct mu_row row;
     uint32_t slot;
 
     if (!event->who || event->kind == MU_KIND_DELETED)
         return;
-    slot = mu_roster_find_uuid(roster, event->who->uuid);
-    if (slot == MU_NO_SLOT)
-        return;
-    mu_roster_row(roster, slot, &row);
-    if (mu_disk_give(&w->disk, &row, 0, false))
-        w->rv = MU_ENOMEM;
-    kick_store(w);
+    slot = mu_roster_find_uuid(mu_conductor_roster(w->conductor), event->who->uuid);
+    if (slot != MU_NO_SLOT)
+        store_row(w, slot);
 }
 
 /* ---- the agents' side ---- */
@@ -746,6 +756,7 @@ int mu_world_revive(struct mu_world *w)
     struct mu_conductor_ports ports = {.ctx = w,
                                        .propose = port_propose,
                                        .payload = port_payload,
+                                       .changed = port_changed,
                                        .send = port_send,
                                        .close = port_close};
     struct mu_conductor_config config = {.epoch = ++w->epoch,
