@@ -3,89 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/session.h"
-#include "base/buf.h"
 #include "base/mem.h"
-#include "base/rng.h"
-#include "conductor/intake.h"
-#include "sim/agenda.h"
-#include "sim/disk.h"
-#include "wire/frame.h"
+#include "conductor/conductor.h"
+#include "sim/world_own.h"
 
 #define SOME_START (1000 * MU_SEC)
 #define SOME_WALL  1767225600000 /* 2026-01-01 */
 #define TICK       (100 * MU_MS)
 #define GRANT      100000
-
-enum happening {
-    H_UP,      /* a datagram reaches the conductor */
-    H_DOWN,    /* a datagram reaches an agent */
-    H_DIALLED, /* an agent's dial has come to something */
-    H_PUMP_UP, /* the front of a stream's queue may move */
-    H_PUMP_DOWN,
-    H_AGENT,  /* an agent's timer */
-    H_TICK,   /* the conductor's */
-    H_COMMIT, /* the store is done with its oldest job */
-    H_RESUME  /* the conductor's stall is over */
-};
-
-/* A piece of a stream on its way; n = 0 is the FIN. */
-struct piece {
-    struct piece *next;
-    mu_time ready;
-    size_t n;
-    uint8_t data[];
-};
-
-struct flow {
-    struct piece *first, **last;
-    mu_time free_at; /* the last piece's ready: a stream keeps its order */
-};
-
-struct process {
-    struct mu_world *world;
-    uint32_t number;
-    struct mu_session *session; /* NULL = no process */
-    uint32_t id;                /* of its agent in the session */
-    uint64_t life;              /* counts processes of this name */
-    mu_time paused_until;
-    mu_time timer; /* of the H_AGENT item that counts */
-    struct mu_link link;
-    uint64_t conn; /* of its stream; 0 = none */
-    bool accepted; /* the conductor knows of it */
-    struct flow up, down;
-    struct mu_frames frames; /* the conductor's end */
-    bool leaving;
-};
-
-struct mu_world {
-    struct mu_world_config config;
-    struct mu_policies policies;
-    struct mu_rng rng;
-    mu_time now;
-    mu_dur slept; /* BOOTTIME ahead of MONOTONIC */
-    struct mu_agenda agenda;
-    int rv; /* the first failure */
-
-    struct process *procs;
-    uint64_t streams; /* opened so far */
-
-    struct mu_conductor *conductor;
-    uint32_t epoch;
-    mu_time stalled_until;
-    struct mu_item *waiting; /* for a stalled conductor, in order */
-    size_t nwaiting, waiting_cap;
-    uint64_t drops;
-
-    struct mu_disk disk;
-    bool frozen, committing;
-    uint64_t seq, seq_end;
-
-    struct mu_seen *seen;
-    size_t nseen, seen_cap;
-    size_t false_downs;
-    uint64_t joins;
-};
 
 static int append(void **array, size_t *n, size_t *cap, size_t size)
 {
@@ -101,164 +26,13 @@ static int append(void **array, size_t *n, size_t *cap, size_t size)
     return 0;
 }
 
-/* Takes @item.data. */
-static void plan(struct mu_world *w, mu_time at, struct mu_item item)
+void mu_world_plan(struct mu_world *w, mu_time at, struct mu_item item)
 {
     if (mu_agenda_add(&w->agenda, at > w->now ? at : w->now, item))
         w->rv = MU_ENOMEM;
 }
 
-/* ---- the network ---- */
-
-static bool chance(struct mu_world *w, double part)
-{
-    return part > 0 && mu_rng_unit(&w->rng) < part;
-}
-
-static mu_dur way(struct mu_world *w, const struct mu_link *link)
-{
-    return link->delay + (mu_dur)(mu_rng_unit(&w->rng) * (double)link->jitter);
-}
-
-static void throw_datagram(struct process *p, enum happening what, const uint8_t *data, size_t n)
-{
-    struct mu_world *w = p->world;
-    const struct mu_link *link = &p->link;
-    int copies = chance(w, link->twice) ? 2 : 1;
-
-    if (link->no_udp || (what == H_UP ? link->cut_up : link->cut_down))
-        return;
-    for (int i = 0; i < copies; i++) {
-        if (chance(w, link->loss))
-            continue;
-        uint8_t *copy = mu_alloc(n);
-        if (!copy) {
-            w->rv = MU_ENOMEM;
-            return;
-        }
-        memcpy(copy, data, n);
-        plan(w, w->now + way(w, link),
-             (struct mu_item){
-                 .what = what, .agent = p->number, .id = p->life, .data = copy, .n = n});
-    }
-}
-
-static void flow_init(struct flow *f)
-{
-    f->first = NULL;
-    f->last = &f->first;
-    f->free_at = 0;
-}
-
-static void flow_fini(struct flow *f)
-{
-    while (f->first) {
-        struct piece *piece = f->first;
-        f->first = piece->next;
-        mu_free(piece);
-    }
-    flow_init(f);
-}
-
-/* A lost piece of a stream comes all the same, after the kernel's resending. */
-static void push_stream(struct process *p, enum happening pump, const uint8_t *head, size_t nhead,
-                        const uint8_t *data, size_t n)
-{
-    struct mu_world *w = p->world;
-    struct flow *f = pump == H_PUMP_UP ? &p->up : &p->down;
-    struct piece *piece = mu_alloc(sizeof(*piece) + nhead + n);
-    mu_dur late = way(w, &p->link);
-
-    if (!piece) {
-        w->rv = MU_ENOMEM;
-        return;
-    }
-    for (mu_dur wait = 200 * MU_MS; chance(w, p->link.loss) && wait < 10 * MU_SEC; wait *= 2)
-        late += wait;
-    piece->n = nhead + n;
-    if (nhead)
-        memcpy(piece->data, head, nhead);
-    if (n)
-        memcpy(piece->data + nhead, data, n);
-    piece->ready = w->now + late > f->free_at ? w->now + late : f->free_at;
-    f->free_at = piece->ready;
-    *f->last = piece;
-    f->last = &piece->next;
-    plan(w, piece->ready, (struct mu_item){.what = pump, .agent = p->number, .id = p->conn});
-}
-
-static struct piece *pop_piece(struct mu_world *w, struct flow *f)
-{
-    struct piece *piece = f->first;
-
-    if (!piece || piece->ready > w->now)
-        return NULL;
-    f->first = piece->next;
-    if (!f->first)
-        f->last = &f->first;
-    return piece;
-}
-
 /* ---- the conductor's side ---- */
-
-static bool hears(const struct mu_world *w)
-{
-    return w->conductor && w->now >= w->stalled_until;
-}
-
-static int frame_came(void *ctx, const uint8_t *body, size_t n)
-{
-    struct process *p = ctx;
-
-    if (body[0] == MU_MSG_JOIN)
-        p->world->joins++;
-    return mu_intake_frame(p->world->conductor, p->conn, body, n, p->world->now);
-}
-
-/* Both ends forget the stream; @tell the agent's after the way there. */
-static void conductor_hangs_up(struct process *p, bool by_peer)
-{
-    uint64_t conn = p->conn;
-
-    if (!p->accepted)
-        return;
-    p->accepted = false;
-    mu_frames_fini(&p->frames);
-    mu_frames_init(&p->frames);
-    if (p->world->conductor)
-        mu_intake_closed(p->world->conductor, conn, by_peer, p->world->now);
-    if (!by_peer && p->conn == conn)
-        push_stream(p, H_PUMP_DOWN, NULL, 0, NULL, 0);
-}
-
-static void stream_up(struct mu_world *w, struct process *p)
-{
-    struct piece *piece;
-
-    while (hears(w) && (piece = pop_piece(w, &p->up))) {
-        char peer[16];
-        if (!p->accepted && piece->n) {
-            p->accepted = true;
-            if (mu_intake_opened(w->conductor, p->conn, mu_world_host(p->number, peer), w->now))
-                conductor_hangs_up(p, false);
-        }
-        if (piece->n == 0)
-            conductor_hangs_up(p, true);
-        else if (p->accepted &&
-                 mu_frames_feed(&p->frames, piece->data, piece->n, frame_came, p) != 0)
-            conductor_hangs_up(p, false);
-        mu_free(piece);
-    }
-}
-
-static void datagram_up(struct mu_world *w, const struct mu_item *item)
-{
-    uint8_t out[MU_DATAGRAM_MAX + 64];
-    size_t n = mu_intake_datagram(w->conductor, item->data, item->n, item->agent + 1, w->now, out);
-
-    if (n)
-        throw_datagram(&w->procs[item->agent], H_DOWN, out, n);
-}
 
 static void wait_for_conductor(struct mu_world *w, struct mu_item *item)
 {
@@ -293,42 +67,12 @@ static void tick(struct mu_world *w)
 static void resume(struct mu_world *w)
 {
     for (size_t i = 0; i < w->nwaiting; i++)
-        datagram_up(w, &w->waiting[i]);
+        mu_net_datagram_up(w, &w->waiting[i]);
     forget_waiting(w);
     tick(w);
     for (uint32_t i = 0; i < w->config.agents; i++)
-        stream_up(w, &w->procs[i]);
-    plan(w, w->now + TICK, (struct mu_item){.what = H_TICK, .id = w->epoch});
-}
-
-/* A stream's id holds its agent's number: see dialled(). */
-static struct process *process_of(struct mu_world *w, uint64_t conn)
-{
-    return &w->procs[conn % w->config.agents];
-}
-
-static void port_send(void *ctx, uint64_t conn, const uint8_t *frame, size_t n)
-{
-    struct process *p = process_of(ctx, conn);
-    uint8_t head[MU_FRAME_HEAD];
-
-    mu_frame_head(head, n);
-    if (p->conn == conn && p->accepted)
-        push_stream(p, H_PUMP_DOWN, head, sizeof(head), frame, n);
-}
-
-static void port_close(void *ctx, uint64_t conn)
-{
-    struct process *p = process_of(ctx, conn);
-
-    if (p->conn == conn)
-        conductor_hangs_up(p, false);
-}
-
-static int port_payload(void *ctx, uint32_t row, const char *json, size_t n)
-{
-    (void)ctx, (void)row, (void)json, (void)n;
-    return 0;
+        mu_net_stream_up(&w->procs[i]);
+    mu_world_plan(w, w->now + TICK, (struct mu_item){.what = H_TICK, .id = w->epoch});
 }
 
 /* ---- the store ---- */
@@ -338,7 +82,8 @@ static void kick_store(struct mu_world *w)
     if (w->committing || w->frozen || !mu_disk_waits(&w->disk))
         return;
     w->committing = true;
-    plan(w, w->now + w->config.commit_after, (struct mu_item){.what = H_COMMIT, .id = w->epoch});
+    mu_world_plan(w, w->now + w->config.commit_after,
+                  (struct mu_item){.what = H_COMMIT, .id = w->epoch});
 }
 
 static void store_row(struct mu_world *w, uint32_t slot)
@@ -364,6 +109,12 @@ static int port_propose(void *ctx, const struct mu_change *change)
 
     kick_store(w);
     return rv;
+}
+
+static int port_payload(void *ctx, uint32_t row, const char *json, size_t n)
+{
+    (void)ctx, (void)row, (void)json, (void)n;
+    return 0;
 }
 
 static void committed(void *ctx, uint64_t ticket)
@@ -452,58 +203,12 @@ static void set_timer(struct process *p)
     if (p->timer <= due && p->timer >= w->now)
         return; /* one that comes no later is planned; it looks again */
     p->timer = due;
-    plan(w, due, (struct mu_item){.what = H_AGENT, .agent = p->number, .id = p->life});
-}
-
-static void agent_datagram(void *ctx, const uint8_t *data, size_t n)
-{
-    throw_datagram(ctx, H_UP, data, n);
-}
-
-static void agent_stream(void *ctx, const uint8_t *data, size_t n)
-{
-    struct process *p = ctx;
-
-    if (p->conn)
-        push_stream(p, H_PUMP_UP, NULL, 0, data, n);
-}
-
-/* A try takes a round trip; where nothing comes back it is given up after 3 s. */
-static void agent_dial(void *ctx)
-{
-    struct process *p = ctx;
-    struct mu_world *w = p->world;
-    bool cut = p->link.cut_up || p->link.cut_down;
-    mu_dur took = cut ? 3 * MU_SEC : way(w, &p->link) + way(w, &p->link);
-
-    plan(w, w->now + took,
-         (struct mu_item){.what = H_DIALLED, .agent = p->number, .id = p->life, .n = cut});
-}
-
-/* The agent's end goes; the FIN follows what was sent. */
-static void agent_hangup(void *ctx)
-{
-    struct process *p = ctx;
-
-    if (!p->conn)
-        return;
-    push_stream(p, H_PUMP_UP, NULL, 0, NULL, 0);
-    flow_fini(&p->down);
+    mu_world_plan(w, due, (struct mu_item){.what = H_AGENT, .agent = p->number, .id = p->life});
 }
 
 static void agent_notice(void *ctx, enum mu_notice what, uint32_t agent, int rv, const char *text)
 {
     (void)ctx, (void)what, (void)agent, (void)rv, (void)text;
-}
-
-static void drop_stream(struct process *p)
-{
-    flow_fini(&p->up);
-    flow_fini(&p->down);
-    mu_frames_fini(&p->frames);
-    mu_frames_init(&p->frames);
-    p->conn = 0;
-    p->accepted = false;
 }
 
 static int start_process(struct process *p)
@@ -513,17 +218,14 @@ static int start_process(struct process *p)
                                        .seed = mu_rng_next(&w->rng),
                                        .token = "",
                                        .datagrams = true};
-    struct mu_session_ports ports = {.ctx = p,
-                                     .datagram = agent_datagram,
-                                     .stream = agent_stream,
-                                     .dial = agent_dial,
-                                     .hangup = agent_hangup,
-                                     .notice = agent_notice};
+    struct mu_session_ports ports = {.notice = agent_notice};
     char host[16];
     struct mu_session_agent agent = {
         .binary = "sim", .host = mu_world_host(p->number, host), .zone = "z", .version = "1"};
-    int rv = mu_session_new(&p->session, &config, &ports, w->now);
+    int rv;
 
+    mu_net_agent_ports(p, &ports);
+    rv = mu_session_new(&p->session, &config, &ports, w->now);
     if (rv)
         return rv;
     p->life++;
@@ -535,45 +237,13 @@ static int start_process(struct process *p)
     return rv;
 }
 
-static void dialled(struct process *p, bool cut)
-{
-    struct mu_world *w = p->world;
-
-    if (cut || !w->conductor) {
-        mu_session_dialled(p->session, MU_EAGAIN, w->now);
-        return;
-    }
-    if (p->conn) /* what was left of an older one */
-        conductor_hangs_up(p, true);
-    drop_stream(p);
-    p->conn = ++w->streams * w->config.agents + p->number;
-    mu_session_dialled(p->session, 0, w->now);
-}
-
-static void stream_down(struct process *p)
-{
-    struct mu_world *w = p->world;
-    struct piece *piece;
-
-    while (p->session && (piece = pop_piece(w, &p->down))) {
-        if (piece->n)
-            mu_session_stream(p->session, piece->data, piece->n, w->now);
-        else {
-            drop_stream(p);
-            mu_session_hungup(p->session, w->now);
-        }
-        mu_free(piece);
-    }
-}
-
 static void end_if_left(struct process *p)
 {
     if (!p->leaving || !p->session || !mu_session_idle(p->session))
         return;
     mu_session_free(p->session);
     p->session = NULL;
-    if (p->conn)
-        push_stream(p, H_PUMP_UP, NULL, 0, NULL, 0);
+    mu_net_fin(p);
 }
 
 /* ---- one thing after another ---- */
@@ -588,7 +258,7 @@ static void to_agent(struct mu_world *w, struct mu_item *item)
     if (w->now < p->paused_until || (stream && p->link.cut_down)) {
         struct mu_item again = *item;
         item->data = NULL;
-        plan(w, w->now < p->paused_until ? p->paused_until : w->now + 50 * MU_MS, again);
+        mu_world_plan(w, w->now < p->paused_until ? p->paused_until : w->now + 50 * MU_MS, again);
         return;
     }
     switch (item->what) {
@@ -596,7 +266,7 @@ static void to_agent(struct mu_world *w, struct mu_item *item)
         mu_session_datagram(p->session, item->data, item->n, w->now);
         break;
     case H_DIALLED:
-        dialled(p, item->n);
+        mu_net_dialled(p, item->n);
         break;
     case H_AGENT:
         p->timer = -1;
@@ -604,7 +274,7 @@ static void to_agent(struct mu_world *w, struct mu_item *item)
             mu_session_tick(p->session, w->now);
         break;
     default:
-        stream_down(p);
+        mu_net_stream_down(p);
         break;
     }
     end_if_left(p);
@@ -617,14 +287,14 @@ static void to_conductor(struct mu_world *w, struct mu_item *item)
 
     if (item->what == H_UP) {
         if (hears(w))
-            datagram_up(w, item);
+            mu_net_datagram_up(w, item);
         else
             wait_for_conductor(w, item);
     } else if (item->id == p->conn) {
         if (p->link.cut_up)
-            plan(w, w->now + 50 * MU_MS, *item);
+            mu_world_plan(w, w->now + 50 * MU_MS, *item);
         else
-            stream_up(w, p);
+            mu_net_stream_up(p);
     }
 }
 
@@ -644,7 +314,7 @@ static void happen(struct mu_world *w, struct mu_item *item)
     case H_TICK:
         if (item->id == w->epoch && hears(w)) {
             tick(w);
-            plan(w, w->now + TICK, (struct mu_item){.what = H_TICK, .id = w->epoch});
+            mu_world_plan(w, w->now + TICK, (struct mu_item){.what = H_TICK, .id = w->epoch});
         }
         break;
     case H_RESUME:
@@ -657,7 +327,7 @@ static void happen(struct mu_world *w, struct mu_item *item)
         if (w->frozen)
             w->committing = false;
         else if (!hears(w)) /* done, but the loop that would hear of it stands still */
-            plan(w, w->stalled_until, *item);
+            mu_world_plan(w, w->stalled_until, *item);
         else
             commit(w);
         break;
@@ -693,14 +363,14 @@ void mu_world_kill(struct mu_world *w, uint32_t agent, bool host_too)
         return;
     mu_session_free(p->session);
     p->session = NULL;
-    if (p->conn && !host_too)
-        push_stream(p, H_PUMP_UP, NULL, 0, NULL, 0);
+    if (!host_too)
+        mu_net_fin(p);
 }
 
 int mu_world_restart(struct mu_world *w, uint32_t agent)
 {
     mu_world_kill(w, agent, false);
-    stream_up(w, &w->procs[agent]);
+    mu_net_stream_up(&w->procs[agent]);
     return start_process(&w->procs[agent]);
 }
 
@@ -722,7 +392,7 @@ int mu_world_leave(struct mu_world *w, uint32_t agent)
 void mu_world_stall(struct mu_world *w, mu_dur dur)
 {
     w->stalled_until = w->now + dur;
-    plan(w, w->stalled_until, (struct mu_item){.what = H_RESUME, .id = w->epoch});
+    mu_world_plan(w, w->stalled_until, (struct mu_item){.what = H_RESUME, .id = w->epoch});
 }
 
 void mu_world_suspend(struct mu_world *w, mu_dur dur)
@@ -741,24 +411,14 @@ void mu_world_crash(struct mu_world *w)
     forget_waiting(w);
     mu_disk_forget(&w->disk);
     w->committing = false;
-    for (uint32_t i = 0; i < w->config.agents; i++) {
-        struct process *p = &w->procs[i];
-        if (!p->conn)
-            continue;
-        p->accepted = false;
-        flow_fini(&p->up);
-        push_stream(p, H_PUMP_DOWN, NULL, 0, NULL, 0); /* the kernel's RST */
-    }
+    for (uint32_t i = 0; i < w->config.agents; i++)
+        mu_net_rst(&w->procs[i]); /* as its kernel would */
 }
 
 int mu_world_revive(struct mu_world *w)
 {
-    struct mu_conductor_ports ports = {.ctx = w,
-                                       .propose = port_propose,
-                                       .payload = port_payload,
-                                       .changed = port_changed,
-                                       .send = port_send,
-                                       .close = port_close};
+    struct mu_conductor_ports ports = {
+        .propose = port_propose, .payload = port_payload, .changed = port_changed};
     struct mu_conductor_config config = {.epoch = ++w->epoch,
                                          .next_row = (uint32_t)w->disk.nrows + 1,
                                          .seed = mu_rng_next(&w->rng),
@@ -769,6 +429,7 @@ int mu_world_revive(struct mu_world *w)
     int rv;
 
     memcpy(config.secret, "0123456789abcdef", 16);
+    mu_net_conductor_ports(w, &ports);
     rv = mu_conductor_new(&w->conductor, &config, &ports, w->now, wall);
     for (size_t i = 0; i < w->disk.nrows && !rv; i++)
         if (w->disk.rows[i].row.id)
@@ -783,7 +444,7 @@ int mu_world_revive(struct mu_world *w)
     w->seq_end = w->seq + GRANT;
     mu_bus_grant(mu_conductor_bus(w->conductor), w->seq, w->seq_end);
     mu_conductor_begin(w->conductor, w->now, wall);
-    plan(w, w->now + TICK, (struct mu_item){.what = H_TICK, .id = w->epoch});
+    mu_world_plan(w, w->now + TICK, (struct mu_item){.what = H_TICK, .id = w->epoch});
     return w->rv;
 }
 
@@ -887,9 +548,7 @@ int mu_world_new(struct mu_world **out, const struct mu_world_config *config)
     for (uint32_t i = 0; i < config->agents; i++) {
         struct process *p = &w->procs[i];
         *p = (struct process){.world = w, .number = i, .link = config->link, .timer = -1};
-        flow_init(&p->up);
-        flow_init(&p->down);
-        mu_frames_init(&p->frames);
+        mu_net_init(p);
     }
     rv = mu_policies_finish(&w->policies, NULL, NULL, NULL);
     if (!rv)
@@ -912,9 +571,7 @@ void mu_world_free(struct mu_world *w)
         return;
     for (uint32_t i = 0; w->procs && i < w->config.agents; i++) {
         mu_session_free(w->procs[i].session);
-        flow_fini(&w->procs[i].up);
-        flow_fini(&w->procs[i].down);
-        mu_frames_fini(&w->procs[i].frames);
+        mu_net_fini(&w->procs[i]);
     }
     mu_conductor_free(w->conductor);
     forget_waiting(w);
