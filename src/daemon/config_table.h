@@ -63,7 +63,7 @@
     X("conductor", checkpoint_interval, DUR, config, checkpoint_interval, "30s", 100 * MU_MS,      \
       3600 * MU_SEC, "", 0,                                                                        \
       "How often last_seen_at and report_count are written; longer where there are more than "     \
-      "150,000 agents.")                                                                           \
+      "5,000 agents for each second of it.")                                                       \
     X("conductor", forget_after, DUR, config, forget_after, "0", 0, 3650 * MU_DAY_, "", 0,         \
       "An agent that was `left` or `down` for so long is deleted. 0: never.")                      \
     X("conductor", event_retention, DUR, config, event_retention, "30d", MU_SEC, 3650 * MU_DAY_,   \

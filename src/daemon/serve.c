@@ -331,6 +331,7 @@ static int build_outlets(struct mu_rooms *rooms, struct mu_err *err)
                                          .bus = bus,
                                          .committed = on_committed,
                                          .ctx = rooms,
+                                         .checkpoint_interval = rooms->config->checkpoint_interval,
                                          .retention = rooms->config->event_retention,
                                          .keep = (uint64_t)rooms->config->event_max};
     int rv = mu_metrics_new(&rooms->metrics, bus, MUSTER_VERSION);

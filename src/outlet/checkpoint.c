@@ -4,15 +4,15 @@
 
 #include "base/mem.h"
 
-#define INTERVAL_MIN (30 * MU_SEC)
-#define ROWS_A_SEC   5000
-#define WALK_SLICES  10   /* slices looked at in one go when hardly anybody was heard */
-#define SLACK_MS     1000 /* an arrival's time may be noted a little late */
+#define ROWS_A_SEC  5000
+#define WALK_SLICES 10   /* slices looked at in one go when hardly anybody was heard */
+#define SLACK_MS    1000 /* an arrival's time may be noted a little late */
 
 struct mu_checkpoint {
     struct mu_store *store;
     const struct mu_roster *roster;
     struct mu_beat_row *beats;
+    mu_dur interval;
     uint32_t slice;
     bool running, in_flight;
     uint32_t cursor; /* the next slot to be looked at */
@@ -25,7 +25,8 @@ struct mu_checkpoint {
 };
 
 int mu_checkpoint_new(struct mu_checkpoint **out, struct mu_store *store,
-                      const struct mu_roster *roster, uint32_t slice, mu_time now, mu_wall wall)
+                      const struct mu_roster *roster, mu_dur interval, uint32_t slice, mu_time now,
+                      mu_wall wall)
 {
     struct mu_checkpoint *checkpoint = mu_alloc(sizeof(*checkpoint));
 
@@ -38,6 +39,7 @@ int mu_checkpoint_new(struct mu_checkpoint **out, struct mu_store *store,
     }
     checkpoint->store = store;
     checkpoint->roster = roster;
+    checkpoint->interval = interval;
     checkpoint->slice = slice;
     checkpoint->begun = checkpoint->whole = now;
     checkpoint->begun_wall = checkpoint->whole_wall = wall;
@@ -64,7 +66,7 @@ mu_dur mu_checkpoint_interval(const struct mu_checkpoint *checkpoint)
 {
     mu_dur interval = (mu_dur)mu_roster_count(checkpoint->roster) * (MU_SEC / ROWS_A_SEC);
 
-    return interval < INTERVAL_MIN ? INTERVAL_MIN : interval;
+    return interval < checkpoint->interval ? checkpoint->interval : interval;
 }
 
 static int by_row(const void *a, const void *b)

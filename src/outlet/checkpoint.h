@@ -10,13 +10,14 @@
 
 struct mu_checkpoint;
 
-/* @slice is how many rows go into one piece. */
+/* @interval is the least time between two walks; @slice is how many rows go into one piece. */
 int mu_checkpoint_new(struct mu_checkpoint **out, struct mu_store *store,
-                      const struct mu_roster *roster, uint32_t slice, mu_time now, mu_wall wall);
+                      const struct mu_roster *roster, mu_dur interval, uint32_t slice, mu_time now,
+                      mu_wall wall);
 /* After the store was closed. What a hung one still reads is not freed. */
 void mu_checkpoint_free(struct mu_checkpoint *checkpoint);
 
-/* max(30 s, agents / 5000 s), as things are now. */
+/* max(@interval, agents / 5000 s), as things are now. */
 mu_dur mu_checkpoint_interval(const struct mu_checkpoint *checkpoint);
 
 /* Begins a walk when the interval has passed; goes on with one. */

@@ -464,7 +464,7 @@ int mu_journal_new(struct mu_journal **out, const struct mu_journal_config *conf
     int rv = mu_gather_new(&journal->gather, MU_JOURNAL_BATCH_EVENTS, MU_JOURNAL_BATCH_ROWS);
     if (!rv)
         rv = mu_checkpoint_new(&journal->checkpoint, config->store, config->roster,
-                               MU_JOURNAL_SLICE, now, wall);
+                               config->checkpoint_interval, MU_JOURNAL_SLICE, now, wall);
     if (!rv)
         rv = mu_bus_attach(config->bus, on_event, journal);
     if (rv) {

@@ -34,8 +34,9 @@ struct mu_journal_config {
      */
     void (*committed)(void *ctx, uint64_t ticket, int rv);
     void *ctx;
-    mu_dur retention; /* of events; 0 = for ever */
-    uint64_t keep;    /* events at most; 0 = any number */
+    mu_dur checkpoint_interval; /* at least; longer for many agents */
+    mu_dur retention;           /* of events; 0 = for ever */
+    uint64_t keep;              /* events at most; 0 = any number */
 };
 
 /* Attaches itself to the bus, and grants it the numbers of @boot. */

@@ -88,6 +88,7 @@ static int setup(void **state)
                                              .bus = f->bus,
                                              .committed = on_committed,
                                              .ctx = f,
+                                             .checkpoint_interval = 30 * MU_SEC,
                                              .retention = 30 * 24 * 3600 * MU_SEC,
                                              .keep = 10};
     assert_int_equal(mu_journal_new(&f->journal, &config, &f->boot, f->now, WALL), 0);
@@ -593,6 +594,33 @@ static void a_checkpoint_writes_who_was_heard(void **state)
     assert_int_equal(health_of(f).checkpoint_interval, 30 * MU_SEC);
 }
 
+static void checkpoints_come_as_often_as_set(void **state)
+{
+    struct fixture *f = *state;
+    struct mu_journal_config config = {.store = f->store,
+                                       .roster = f->roster,
+                                       .committed = on_committed,
+                                       .ctx = f,
+                                       .checkpoint_interval = MU_SEC};
+    struct mu_journal_health health;
+    struct mu_journal *journal;
+
+    stored_rows(f, 1);
+    assert_int_equal(mu_bus_new(&config.bus), 0);
+    assert_int_equal(mu_journal_new(&journal, &config, &f->boot, f->now, WALL), 0);
+    mu_journal_health(journal, &health);
+    assert_int_equal(health.checkpoint_interval, MU_SEC);
+    mu_roster_heard(f->roster, 0, f->now, f->now);
+    mu_journal_tick(journal, f->now + 900 * MU_MS, WALL + 900);
+    settle(f);
+    assert_int_equal(flaky_count(ON_CHECKPOINT), 0);
+    mu_journal_tick(journal, f->now + MU_SEC, WALL + 1000);
+    settle(f);
+    assert_int_equal(flaky_count(ON_CHECKPOINT), 1);
+    mu_journal_free(journal);
+    mu_bus_free(config.bus);
+}
+
 static void a_frozen_checkpoint_is_alone(void **state)
 {
     struct fixture *f = *state;
@@ -793,6 +821,7 @@ int main(void)
         TEST(the_latest_payload_of_an_agent_is_stored),
         TEST(payloads_have_a_bound_and_go_in_pieces),
         TEST(a_checkpoint_writes_who_was_heard),
+        TEST(checkpoints_come_as_often_as_set),
         TEST(a_frozen_checkpoint_is_alone),
         TEST(a_clock_that_was_set_back_hides_nobody),
         TEST(old_events_are_trimmed_by_the_hour),
