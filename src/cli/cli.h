@@ -98,6 +98,10 @@ int mu_cli_fail(const struct mu_args *args, int code, const char *fmt, ...) MU_P
 /* Prints what @err says in the same way. Returns the exit code that fits its code. */
 int mu_cli_fail_err(const struct mu_args *args, const struct mu_err *err);
 
+/* The same for a command that works on this machine: what is not there is a file or a process, and
+ * the exit code of agents that there are none of would mislead. */
+int mu_cli_fail_here(const struct mu_args *args, const struct mu_err *err);
+
 int mu_exit_of(int code); /* the exit code of a MU_E... */
 
 /* Every command, in the order of `muster --help`; ends with NULL. */

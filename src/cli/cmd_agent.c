@@ -102,9 +102,7 @@ static int live(const struct mu_args *args, struct mu_life_config *config)
         return mu_cli_fail(args, 127, "%s", err.text);
     if (config->command && rv == MU_EPERM)
         return mu_cli_fail(args, 126, "%s", err.text);
-    if (rv == MU_ENOENT) /* no process; the code of its own is for agents */
-        return mu_cli_fail(args, MU_EXIT_FAILED, "%s", err.text);
-    return mu_cli_fail_err(args, &err);
+    return mu_cli_fail_here(args, &err);
 }
 
 static int run(const struct mu_args *args)

@@ -15,7 +15,7 @@ static int run(const struct mu_args *args)
     if (code)
         return code;
     options.source = settings.source;
-    return mu_serve(&options, &err) ? mu_cli_fail_err(args, &err) : MU_EXIT_OK;
+    return mu_serve(&options, &err) ? mu_cli_fail_here(args, &err) : MU_EXIT_OK;
 }
 
 static const struct mu_option options[] = {

@@ -14,7 +14,7 @@ static int print_status(const struct mu_args *args, const char *url)
     struct mu_err err = {0};
 
     if (mu_store_status(url, &status, &err))
-        return mu_cli_fail_err(args, &err);
+        return mu_cli_fail_here(args, &err);
     printf("store    %s\n", mu_addr_parse(&addr, url, NULL) ? "" : addr.text);
     printf("schema   %" PRIu32 "%s\n", status.schema,
            status.schema < status.writes   ? " (old: run muster db upgrade)"
@@ -36,7 +36,7 @@ static int upgrade(const struct mu_args *args, const char *url)
     struct mu_err err = {0};
 
     if (mu_store_upgrade(url, &from, &to, &err))
-        return mu_cli_fail_err(args, &err);
+        return mu_cli_fail_here(args, &err);
     if (from == to)
         printf("schema %" PRIu32 " is up to date\n", to);
     else
@@ -50,7 +50,7 @@ static int backup(const struct mu_args *args, const char *url, const char *path)
 
     if (!path)
         return mu_cli_fail(args, MU_EXIT_USAGE, "backup needs a file to write: db backup FILE");
-    return mu_store_backup(url, path, &err) ? mu_cli_fail_err(args, &err) : MU_EXIT_OK;
+    return mu_store_backup(url, path, &err) ? mu_cli_fail_here(args, &err) : MU_EXIT_OK;
 }
 
 static int act(const struct mu_args *args, const char *url)
@@ -79,7 +79,7 @@ static int run(const struct mu_args *args)
     if (code)
         return code;
     if (mu_config_load(&config, &settings.source, &err))
-        return mu_cli_fail_err(args, &err);
+        return mu_cli_fail_here(args, &err);
     code = act(args, config->store);
     mu_config_free(config);
     return code;

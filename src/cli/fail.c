@@ -58,3 +58,10 @@ int mu_cli_fail_err(const struct mu_args *args, const struct mu_err *err)
 {
     return mu_cli_fail(args, mu_exit_of(err->code), "%s", err->text);
 }
+
+int mu_cli_fail_here(const struct mu_args *args, const struct mu_err *err)
+{
+    int code = err->code == MU_ENOENT ? MU_EXIT_FAILED : mu_exit_of(err->code);
+
+    return mu_cli_fail(args, code, "%s", err->text);
+}

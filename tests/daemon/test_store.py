@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -98,6 +99,19 @@ class Db(unittest.TestCase):
             c.store = 'sqlite:' + copy
             c.start()
             self.assertIn('a@h', c.agents())
+
+    def test_a_missing_file_is_a_failure_and_no_missing_agent(self):
+        with tempfile.TemporaryDirectory() as folder:
+            missing = os.path.join(folder, 'missing')
+            for args in (['db', 'status', '--store', f'sqlite:{missing}.db'],
+                         ['db', 'upgrade', '--store', f'sqlite:{missing}.db'],
+                         ['db', 'backup', os.path.join(folder, 'copy'), '--store', f'sqlite:{missing}.db'],
+                         ['conductor', '--store', f'sqlite:{missing}/muster.db']):
+                with self.subTest(args=args):
+                    result = muster(*args)
+                    self.assertEqual(result.returncode, 1, result.stderr)
+                    self.assertIn(missing, result.stderr)
+            self.assertEqual(os.listdir(folder), [])
 
     def test_upgrade_has_nothing_to_do_on_a_new_one(self):
         with Conductor() as c:
