@@ -233,7 +233,8 @@ static int add_relay(struct life *life)
 static int begin(struct life *life)
 {
     const struct mu_life_config *config = life->config;
-    int rv = mu_uplink_new(&life->up, &life->loop, config->conductors, config->token, on_notice, life);
+    int rv =
+        mu_uplink_new(&life->up, &life->loop, config->conductors, config->token, on_notice, life);
 
     if (rv)
         return mu_err_set(life->err, rv, "%s", muster_strerror(rv));
@@ -281,6 +282,7 @@ int mu_life_run(const struct mu_life_config *config, int *status, struct mu_err 
 
     if (uv_loop_init(&life.loop))
         return mu_err_set(err, MU_EFULL, "no event loop: too few descriptors, or no memory");
+    (void)signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more is no reason to die */
     open_handles(&life);
     life.rv = begin(&life);
     if (life.rv == 0) {

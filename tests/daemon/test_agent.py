@@ -68,6 +68,17 @@ class Ends(Case):
                 self.assertEqual(self.state(name), 'left')
         self.assertEqual(self.c.downs(), [])
 
+    def test_a_log_that_nobody_reads_is_no_death(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        agent = self.agent('--name', 'a@h', '--interval', '1s', stderr=writer)
+        os.close(writer)
+        self.await_state('a@h', 'up')  # which it has told of
+        beats = self.c.agents()['a@h']['report_count']
+        wait.until(lambda: self.c.agents()['a@h']['report_count'] > beats + 1, 'beats after that')
+        self.assertEqual(agent.stop(), 0)
+        self.assertEqual(self.state('a@h'), 'left')
+
     def test_what_it_is_told_is_what_the_conductor_knows(self):
         self.agent('--name', 'a@h', '--interval', '500ms', '--zone', 'z1', '--label', 'rack=r3',
                    '--label', 'switch=s=1')
