@@ -425,6 +425,8 @@ static int live(struct mu_rooms *rooms, struct mu_err *err)
         return rv;
     rv = build(rooms, err);
     if (rv) {
+        for (int i = 0; i < MU_SIGNALS; i++) /* what they would look at may not be there */
+            uv_signal_stop(&rooms->signals[i]);
         stop_ticks(rooms);
         leave(rooms);
     } else {

@@ -51,6 +51,24 @@ class Begin(unittest.TestCase):
                 self.assertIn(f'process {os.getpid()} ', c.log())
                 self.assertIn(flag, c.log())
 
+    def test_a_signal_to_one_that_cannot_begin_does_no_harm(self):
+        with Conductor() as c:
+            c.stop()
+            os.chmod(c.db + '.secret', 0o644)  # for which it will give up, once it has the database
+            for signum in (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM):
+                db = sqlite3.connect(c.db, isolation_level=None)
+                db.execute('BEGIN EXCLUSIVE')
+                c.launch()
+                wait.until(lambda: self.holder(c) == c.process.pid, c.log, pause=0.001)
+                c.signal(signum)
+                db.close()
+                self.assertEqual(c.process.wait(wait.PATIENCE), 6, c.log())
+
+    @staticmethod
+    def holder(c):
+        with open(c.db + '.lock', encoding='ascii') as file:
+            return int((file.read().split() or [0])[0])
+
     def test_the_fleet_secret_is_made_once_and_for_its_owner_alone(self):
         with Conductor() as c:
             path = c.db + '.secret'
