@@ -48,12 +48,18 @@ static void on_closed(void *ctx, uint64_t conn, bool by_peer, mu_time now)
 
 static void send_frame(void *ctx, uint64_t conn, const uint8_t *frame, size_t n)
 {
-    mu_transport_send(((struct mu_rooms *)ctx)->transport, conn, frame, n);
+    struct mu_rooms *rooms = ctx;
+
+    if (rooms->transport) /* gone, where the store answers only when the doors are closed */
+        mu_transport_send(rooms->transport, conn, frame, n);
 }
 
 static void close_stream(void *ctx, uint64_t conn)
 {
-    mu_transport_close_stream(((struct mu_rooms *)ctx)->transport, conn);
+    struct mu_rooms *rooms = ctx;
+
+    if (rooms->transport)
+        mu_transport_close_stream(rooms->transport, conn);
 }
 
 static int propose(void *ctx, const struct mu_change *change)
