@@ -508,6 +508,8 @@ static bool token_right(const struct mu_conductor *c, struct mu_bytes token)
 
 static int check_join(struct mu_conductor *c, struct mu_stream *st, const struct mu_join *join)
 {
+    const struct mu_sender *s;
+
     if (join->version != MU_WIRE_VERSION)
         return mu_stream_refuse(c, st->conn, MU_EVERSION, 0, "this conductor speaks version 1");
     if (!token_right(c, join->token))
@@ -518,9 +520,14 @@ static int check_join(struct mu_conductor *c, struct mu_stream *st, const struct
         return mu_stream_refuse(c, st->conn, MU_EPROTO, 0, "a join is pending on this stream");
     if (join->n == 0 || join->start_id == 0)
         return mu_stream_refuse(c, st->conn, MU_EPROTO, 0, "a join without agents or start id");
-    if (join->session &&
-        (join->session != st->session || !mu_sessions_find(&c->sessions, join->session)))
+    if (join->session == 0)
+        return 0;
+    s = join->session == st->session ? mu_sessions_find(&c->sessions, join->session) : NULL;
+    if (!s)
         return mu_stream_refuse(c, st->conn, MU_ENOENT, 0, "the session is not attached");
+    /* Each agent that came and went has used one up: he goes on in a new session. */
+    if (join->n > MU_SENDER_MAX - s->n)
+        return mu_stream_refuse(c, st->conn, MU_ENOENT, 0, "the session has no indexes left");
     return 0;
 }
 

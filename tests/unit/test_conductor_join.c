@@ -264,6 +264,37 @@ static void agents_are_added_to_an_attached_session(void **state)
     rig_free(&r);
 }
 
+static void session_without_indexes_is_followed_by_another(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+    struct rig_rows rows;
+    struct mu_join_agent agents[2] = {rig_agent("h"), rig_agent("i")};
+    struct mu_ack ack;
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    rig_save(&r, &rows);
+    rows.row[0].index = (1u << 20) - 2;
+    rig_restart(&r, &rows);
+    s.epoch++;
+    rig_open(&r, &s);
+    assert_int_equal(rig_attach(&r, &s, &ack), 0);
+    assert_int_equal(rig_ask(&r, &s, agents, 2), MU_ENOENT);
+    assert_int_equal(r.msg.type, MU_MSG_ERROR);
+    assert_int_equal(r.msg.error.rv, MU_ENOENT);
+    rig_hangup(&r, &s);
+    rig_open(&r, &s);
+    s.id = 0;
+    assert_int_equal(rig_ask(&r, &s, agents, 2), 0);
+    rig_commit(&r, 0);
+    rig_joined(&r, &s);
+    assert_int_equal(r.joined[0].rv, 0);
+    assert_int_equal(r.joined[1].rv, 0);
+    assert_int_equal(r.joined[1].index, 1);
+    rig_free(&r);
+}
+
 static void fleet_has_a_bound(void **state)
 {
     struct rig r;
@@ -506,6 +537,7 @@ int main(void)
         cmocka_unit_test(wrong_joins_get_one_clear_error),
         cmocka_unit_test(wrong_agents_are_refused_one_by_one),
         cmocka_unit_test(agents_are_added_to_an_attached_session),
+        cmocka_unit_test(session_without_indexes_is_followed_by_another),
         cmocka_unit_test(fleet_has_a_bound),
         cmocka_unit_test(write_that_waits_takes_nobodys_place),
         cmocka_unit_test(join_that_is_refused_uses_up_nothing),
