@@ -24,9 +24,10 @@ struct mu_rooms {
     struct mu_limits limits;
     struct mu_notify notify;
     struct mu_activated activated;
-    mu_time begun;     /* when the process began to build */
-    mu_wall started;   /* the same, for people */
-    mu_time status_at; /* when STATUS= was sent last */
+    mu_time begun;      /* when the process began to build */
+    mu_wall started;    /* the same, for people */
+    mu_time status_at;  /* when STATUS= was sent last */
+    mu_time store_away; /* since when, as the log says; 0 = it is there */
 
     uv_loop_t loop;
     uv_timer_t tick;       /* every 100 ms: reads the clocks, and wakes @idle */
@@ -59,7 +60,9 @@ int mu_rooms_ports_file(const struct mu_rooms *rooms, const char *path, struct m
 /* told.c: what people and machines are told. */
 void mu_rooms_tell_ready(const struct mu_rooms *rooms);
 void mu_rooms_tell_status(struct mu_rooms *rooms, mu_time now); /* to the service manager */
-void mu_rooms_dump(const struct mu_rooms *rooms);               /* to the log */
+void mu_rooms_tell_store(struct mu_rooms *rooms,
+                         mu_time now);            /* to the log, when it goes or comes */
+void mu_rooms_dump(const struct mu_rooms *rooms); /* to the log */
 void mu_rooms_checks(void *rooms, mu_check_fn each, void *ctx); /* for /readyz */
 
 #endif

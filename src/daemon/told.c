@@ -109,6 +109,24 @@ void mu_rooms_tell_status(struct mu_rooms *rooms, mu_time now)
                    shown(rooms, MU_DOWN), shown(rooms, MU_LEFT), shown(rooms, MU_UNKNOWN));
 }
 
+/* ---- the store, to the log ---- */
+
+void mu_rooms_tell_store(struct mu_rooms *rooms, mu_time now)
+{
+    struct mu_store_health health;
+    bool away;
+
+    mu_store_health(rooms->store, now, &health);
+    away = !health.ok && health.away >= STORE_PATIENCE;
+    if (away && !rooms->store_away) {
+        rooms->store_away = now - health.away;
+        mu_warn("store", "away, changes wait in memory", MU_KVS("why", health.error));
+    } else if (health.ok && rooms->store_away) {
+        mu_info("store", "back", MU_KVI("away_ms", (now - rooms->store_away) / MU_MS));
+        rooms->store_away = 0;
+    }
+}
+
 /* ---- the state, to the log ---- */
 
 void mu_rooms_dump(const struct mu_rooms *rooms)

@@ -4,6 +4,7 @@
 #define MU_STORE_SQLITE_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "store/driver.h"
 #include "store/place.h"
@@ -50,6 +51,8 @@ struct mu_sqlite {
     sqlite3_stmt *kept[MU_SQL_N];
     bool relaxed; /* synchronous = NORMAL */
     bool opening; /* there is no life yet: trouble is final */
+    dev_t dev;    /* the file of the first connection: another one of that name is not ours */
+    ino_t ino;    /* 0 = there was no connection yet */
     int lock;     /* descriptor of PATH.lock, plus 1; 0 = none */
     char path[MU_PLACE_PATH];
 };
@@ -72,7 +75,8 @@ sqlite3_stmt *mu_sqlite_stmt(struct mu_sqlite *db, enum mu_sqlite_statement whic
 int mu_sqlite_step(sqlite3_stmt *stmt);
 int mu_sqlite_run(struct mu_sqlite *db, enum mu_sqlite_statement which);
 
-/* BEGIN; with @relaxed the commit may be lost when power is. 0 or SQLite's code. */
+/* BEGIN; with @relaxed the commit may be lost when power is. 0 or SQLite's code, which may say that
+ * the file is no more where it was: a commit would go where nobody finds it. */
 int mu_sqlite_begin(struct mu_sqlite *db, bool relaxed);
 
 /* COMMIT when @rc is 0 and that succeeds, else ROLLBACK and why in @err. 0 or MU_E. */

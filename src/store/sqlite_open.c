@@ -28,6 +28,11 @@ int mu_sqlite_fail(struct mu_sqlite *db, int rc, struct mu_err *err)
 
     if ((rc & 0xff) == SQLITE_FULL || ((rc & 0xff) == SQLITE_IOERR && no == ENOSPC))
         return mu_err_set(err, passing, "no room for %s; make room on that disk", db->path);
+    if (rc == SQLITE_READONLY_DBMOVED)
+        return mu_err_set(err, passing,
+                          "%s was deleted, moved or replaced while in use; move it back, or restart"
+                          " the conductor with what is there now",
+                          db->path);
     switch (rc & 0xff) {
     case SQLITE_NOMEM:
         return mu_err_set(err, MU_ENOMEM, "%s: out of memory", db->path);
@@ -85,9 +90,21 @@ int mu_sqlite_run(struct mu_sqlite *db, enum mu_sqlite_statement which)
     return stmt ? mu_sqlite_step(stmt) : sqlite3_extended_errcode(db->db);
 }
 
+/* What cannot be looked at for another reason, SQLite will tell of. */
+static bool has_moved(const struct mu_sqlite *db)
+{
+    struct stat st;
+
+    if (stat(db->path, &st))
+        return errno == ENOENT;
+    return st.st_dev != db->dev || st.st_ino != db->ino;
+}
+
 /* In WAL mode FULL syncs the log at each commit, and with it what was relaxed before. */
 int mu_sqlite_begin(struct mu_sqlite *db, bool relaxed)
 {
+    if (has_moved(db))
+        return SQLITE_READONLY_DBMOVED;
     if (db->relaxed != relaxed) {
         int rc =
             sqlite3_exec(db->db, relaxed ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL",
@@ -167,9 +184,14 @@ static void disconnect(struct mu_sqlite *db)
 static int connect_file(struct mu_sqlite *db, int flags, struct mu_err *err)
 {
     int rc = sqlite3_open_v2(db->path, &db->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    struct stat st;
 
     if (rc)
         return mu_sqlite_fail(db, rc, err);
+    if (!db->ino && stat(db->path, &st) == 0) {
+        db->dev = st.st_dev;
+        db->ino = st.st_ino;
+    }
     sqlite3_extended_result_codes(db->db, 1);
     sqlite3_busy_timeout(db->db, BUSY_MS);
     return 0;
@@ -306,6 +328,17 @@ static int find_path(struct mu_sqlite *db, const struct mu_addr *addr, struct mu
     return mu_place_find(addr->path, db->path, err);
 }
 
+/* After a lost connection. Another file in the place of ours is not even opened: what waits in
+ * memory belongs behind what is stored in ours, and so does the write-ahead log that lies beside
+ * it. */
+static int open_again(struct mu_sqlite *db, struct mu_err *err)
+{
+    disconnect(db);
+    if (has_moved(db))
+        return mu_sqlite_fail(db, SQLITE_READONLY_DBMOVED, err);
+    return open_file(db, false, err);
+}
+
 int mu_sqlite_open(void *st, const struct mu_addr *addr, bool may_migrate, struct mu_boot *boot,
                    struct mu_err *err)
 {
@@ -313,10 +346,8 @@ int mu_sqlite_open(void *st, const struct mu_addr *addr, bool may_migrate, struc
     int rv;
 
     db->opening = boot != NULL;
-    if (!boot) {
-        disconnect(db);
-        return open_file(db, false, err);
-    }
+    if (!boot)
+        return open_again(db, err);
     rv = find_path(db, addr, err);
     if (!rv)
         rv = take_lock(db, err);

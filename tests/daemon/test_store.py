@@ -155,6 +155,9 @@ class Away(unittest.TestCase):
         give_back()
         wait.until(c.web.ready, c.log, patience=30)
         wait.until(lambda: self.disable(c, 'a1@living', 'y').status == 200, c.log)
+        c.await_log('info store: back')
+        for word in ('warn store: away', 'info store: back'):
+            self.assertEqual(c.log().count(word), 1, c.log())
         self.assertEqual(c.downs(), ['a@dying'])
         self.assertEqual(c.web.metric('muster_events_lost_total'), 0)
         self.assertEqual((living.joins, dying.joins), (1, 1))
@@ -170,6 +173,11 @@ class Away(unittest.TestCase):
             db = sqlite3.connect(c.db, isolation_level=None, check_same_thread=False)
             self.addCleanup(db.close)
             self.away(c, lambda: db.execute('BEGIN EXCLUSIVE'), lambda: db.execute('ROLLBACK'), FROZEN)
+
+    def test_a_file_that_is_taken_away_stops_nothing(self):
+        with Conductor() as c:
+            kept = c.db + '.kept'
+            self.away(c, lambda: os.rename(c.db, kept), lambda: os.rename(kept, c.db), 5)
 
     def test_a_full_disk_stops_nothing(self):
         c = Conductor()

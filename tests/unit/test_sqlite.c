@@ -407,6 +407,44 @@ static void a_failing_write_is_waited_for(void **state)
     assert_int_equal(rows_in(f), 2);
 }
 
+/* Else it would be written on, and gone with the process. */
+static void a_file_that_was_taken_away_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    char kept[320];
+
+    open_store(f);
+    assert_int_equal(commit_row(f, 1), 0);
+    snprintf(kept, sizeof(kept), "%s.kept", f->path);
+    assert_int_equal(rename(f->path, kept), 0);
+    assert_int_equal(commit_row(f, 2), MU_EAGAIN);
+    expect_text(f, "moved");
+    expect_text(f, f->path);
+    assert_int_equal(mu_store_sqlite.open(f->st, &f->addr, false, NULL, &f->err), MU_EAGAIN);
+    assert_int_equal(rename(kept, f->path), 0);
+    assert_int_equal(mu_store_sqlite.open(f->st, &f->addr, false, NULL, &f->err), 0);
+    assert_int_equal(commit_row(f, 2), 0);
+    assert_int_equal(rows_in(f), 2);
+}
+
+static void a_file_put_in_its_place_is_left_alone(void **state)
+{
+    static const char rubbish[] = "this is no database";
+    struct fixture *f = *state;
+    struct stat st;
+
+    open_store(f);
+    assert_int_equal(commit_row(f, 1), 0);
+    assert_int_equal(unlink(f->path), 0);
+    write_file(f->path, rubbish, sizeof(rubbish));
+    assert_int_equal(commit_row(f, 2), MU_EAGAIN);
+    expect_text(f, "replaced");
+    assert_int_equal(mu_store_sqlite.open(f->st, &f->addr, false, NULL, &f->err), MU_EAGAIN);
+    expect_text(f, "replaced");
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_size, sizeof(rubbish));
+}
+
 /* root may write anywhere: then a child that is nobody tries. */
 static void a_folder_that_may_not_be_written_is_named(void **state)
 {
@@ -611,6 +649,8 @@ int main(void)
         TEST(words_that_are_none_are_refused_by_row),
         TEST(a_full_disk_is_waited_for),
         TEST(a_failing_write_is_waited_for),
+        TEST(a_file_that_was_taken_away_is_waited_for),
+        TEST(a_file_put_in_its_place_is_left_alone),
         TEST(a_folder_that_may_not_be_written_is_named),
         TEST(status_tells_what_is_there),
         TEST(upgrade_wants_the_conductor_stopped),
