@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "loop/alarm.h"
 #include "relay/line.h"
 #include "relay/pid.h"
 #include "transport/socket.h"
@@ -29,6 +30,7 @@
 #define INPUT_MAX    ((size_t)2 * MU_LINE_MAX)
 #define IDLE_MAX     4096               /* bytes of input's memory that an idle program keeps */
 #define ANSWERS_MAX  ((size_t)64 << 10) /* bytes that wait for a program that does not read */
+#define REST         MU_SEC             /* of the door, without a descriptor for who waits there */
 
 struct agent {
     UT_hash_handle hh;
@@ -53,6 +55,7 @@ struct program {
 struct mu_relay {
     uv_loop_t *loop;
     uv_poll_t *door;
+    struct mu_alarm *rested; /* when descriptors had run out: the door opens again */
     struct mu_uplink *up;
     struct mu_addr path;
     char host[MU_NAME_PART_MAX + 1], zone[256];
@@ -384,6 +387,24 @@ static void watch_process(struct program *program)
                        NULL);
 }
 
+static void on_caller(uv_poll_t *poll, int status, int events);
+
+/* He who waits at the door would keep the loop awake for nothing. */
+static void rest(struct mu_relay *relay, int error)
+{
+    uv_poll_stop(relay->door);
+    mu_alarm_set(relay->rested, REST);
+    mu_warn("relay", "cannot accept, trying again in a second", MU_KVS("error", strerror(error)));
+}
+
+static void on_rested(void *ctx)
+{
+    struct mu_relay *relay = ctx;
+
+    if (relay->door)
+        uv_poll_start(relay->door, UV_READABLE, on_caller);
+}
+
 static void on_caller(uv_poll_t *poll, int status, int events)
 {
     struct mu_relay *relay = poll->data;
@@ -392,8 +413,11 @@ static void on_caller(uv_poll_t *poll, int status, int events)
 
     (void)status;
     (void)events;
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            rest(relay, errno);
         return;
+    }
     program = relay->nprograms < PROGRAMS_MAX ? mu_alloc(sizeof(*program)) : NULL;
     if (!program || uv_poll_init(relay->loop, &program->poll, fd)) {
         mu_warn("relay", "no room for a local program", MU_KVU("programs", relay->nprograms));
@@ -511,6 +535,7 @@ void mu_relay_free(struct mu_relay *relay)
         close_program(relay->programs);
     while (relay->agents)
         forget(relay, relay->agents);
+    mu_alarm_free(relay->rested);
     mu_free(relay->by_id);
     mu_free(relay);
 }
@@ -533,7 +558,8 @@ int mu_relay_new(struct mu_relay **out, struct uv_loop_s *loop, struct mu_uplink
     if (rv)
         goto no_socket;
     relay->door = mu_alloc(sizeof(*relay->door));
-    if (!relay->door || uv_poll_init(loop, relay->door, relay->fd)) {
+    if (!relay->door || mu_alarm_new(&relay->rested, loop, on_rested, relay) ||
+        uv_poll_init(loop, relay->door, relay->fd)) {
         rv =
             mu_err_set(err, MU_ENOMEM, "relay %s: no memory, or no descriptor", config->path->path);
         goto no_door;
@@ -544,6 +570,7 @@ int mu_relay_new(struct mu_relay **out, struct uv_loop_s *loop, struct mu_uplink
     return 0;
 
 no_door:
+    mu_alarm_free(relay->rested);
     mu_free(relay->door);
     close(relay->fd);
     unlink(config->path->path);

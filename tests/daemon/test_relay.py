@@ -2,6 +2,7 @@
 """`muster agent --relay`: local programs as agents, and what their ends are called."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -190,6 +191,23 @@ class Relay(unittest.TestCase):
         except OSError:
             pass
         self.assertEqual(self.local().say('beat a@h'), 'ok')
+
+    def test_without_a_descriptor_left_the_door_rests(self):
+        used = len(os.listdir(f'/proc/{self.relay.pid}/fd'))
+        _, most = resource.prlimit(self.relay.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.relay.pid, resource.RLIMIT_NOFILE, (used + 4, most))
+        programs = [self.local() for _ in range(8)]
+        wait.until(lambda: self.relay.log().count('cannot accept') == 1, self.relay.log)
+        before = self.processor_time()
+        wait.until(lambda: self.relay.log().count('cannot accept') == 2, self.relay.log)
+        self.assertLess(self.processor_time() - before, 0.5)
+        resource.prlimit(self.relay.pid, resource.RLIMIT_NOFILE, (most, most))
+        for i, program in enumerate(programs):
+            self.assertEqual(program.say(f'beat p{i}'), 'ok')
+
+    def processor_time(self):
+        with open(f'/proc/{self.relay.pid}/stat', encoding='ascii') as file:
+            return sum(map(int, file.read().rsplit(')', 1)[1].split()[11:13])) / os.sysconf('SC_CLK_TCK')
 
     def test_relay_told_to_stop_has_its_agents_leave(self):
         locals_ = [self.local() for _ in range(3)]
