@@ -4,10 +4,12 @@
  *   the peer closes (FIN)     closed(by_peer) at once, what is queued still goes out, then close
  *   the peer is gone (RST)    closed(by_peer), close
  *   the path is gone          closed(by us): a keep-alive that nobody answered says nothing of him
- *   we close                  what is queued goes out, FIN, his rest is read away (an unread rest
- * would make it an RST, which takes our last words with it), close; closed(by us) over a bound
- * close, what is queued is lost; closed(by us) Nothing that the sink may call tears a stream down:
- * it is only marked, and dies on the loop. */
+ *   we close                  what is queued goes out, FIN, his rest is read away (left unread it
+ *                             would make an RST of it, and take our last words), close; closed(by
+ *                             us)
+ *   over a bound              close, what is queued is lost; closed(by us)
+ *
+ * Nothing that the sink may call tears a stream down: it is only marked, and dies on the loop. */
 #include "transport/stream.h"
 
 #include <assert.h>
@@ -441,11 +443,9 @@ static void on_end(struct stream *s, int error, mu_time now)
             enter_queue(s, ENDING, now);
             tell_closed(s, true, now);
         }
-    } else {
-        mu_buf_reset(&s->out); /* the path is gone: nothing more goes out */
     }
     if (error)
-        mu_buf_reset(&s->out);
+        mu_buf_reset(&s->out); /* nothing more goes out */
 }
 
 /* Reads once, or to the end when the peer has gone: then there is no next time. */
