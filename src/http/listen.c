@@ -30,6 +30,8 @@ struct mu_listener {
     int port;       /* -1 = a Unix socket */
     bool rests;     /* until mu_listen_retry() */
     char path[108]; /* to unlink at the close; "" = none */
+    dev_t dev;      /* of that path's file */
+    ino_t ino;
 };
 
 bool mu_listen_is_local(const struct sockaddr *sa)
@@ -196,6 +198,7 @@ static int port_of(int fd)
 static int attach(struct mu_http *http, int fd, const char *path, struct mu_err *err)
 {
     struct mu_listener *listener = mu_alloc(sizeof(*listener));
+    struct stat st;
     int rv;
 
     if (!listener)
@@ -205,6 +208,10 @@ static int attach(struct mu_http *http, int fd, const char *path, struct mu_err 
     listener->port = port_of(fd);
     listener->poll.data = listener;
     snprintf(listener->path, sizeof(listener->path), "%s", path);
+    if (lstat(path, &st) == 0) {
+        listener->dev = st.st_dev;
+        listener->ino = st.st_ino;
+    }
     rv = uv_poll_init(http->config.loop, &listener->poll, fd);
     if (rv) { /* nothing of the loop is open then */
         mu_free(listener);
@@ -302,6 +309,15 @@ static void on_closed(uv_handle_t *handle)
     mu_server_handle_closed(http);
 }
 
+/* Not another's, who listens there by now. */
+static void remove_path(const struct mu_listener *listener)
+{
+    struct stat st;
+
+    if (lstat(listener->path, &st) == 0 && st.st_dev == listener->dev && st.st_ino == listener->ino)
+        unlink(listener->path);
+}
+
 void mu_listen_close_all(struct mu_http *http)
 {
     while (!mu_list_empty(&http->listeners)) {
@@ -311,8 +327,7 @@ void mu_listen_close_all(struct mu_http *http)
         mu_list_remove(&listener->link);
         uv_poll_stop(&listener->poll);
         close(listener->fd);
-        if (listener->path[0])
-            unlink(listener->path);
+        remove_path(listener);
         uv_close((uv_handle_t *)&listener->poll, on_closed);
     }
 }

@@ -7,12 +7,17 @@ import signal
 import socket
 import sqlite3
 import stat
+import subprocess
+import tempfile
 import time
 import unittest
 
 from lib import tap, wait
-from lib.conductor import Conductor
+from lib.conductor import MUSTER, Conductor, clean_env
+from lib.program import Program
 from lib.wire import Sender
+
+NOBODY = 65534
 
 
 class Begin(unittest.TestCase):
@@ -68,6 +73,32 @@ class Begin(unittest.TestCase):
     def holder(c):
         with open(c.db + '.lock', encoding='ascii') as file:
             return int((file.read().split() or [0])[0])
+
+    def test_the_place_of_the_database_is_made_where_none_was_given(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
+            user = {'user': NOBODY, 'group': NOBODY, 'extra_groups': []} if os.geteuid() == 0 else {}
+            os.chmod(folder, 0o777)
+            ports = os.path.join(folder, 'ports')
+            with Program('conductor', '--config', os.devnull, '--listen', '127.0.0.1:0', '--http',
+                         '127.0.0.1:0', '--ports-file', ports, env={'XDG_STATE_HOME': folder + '/state'},
+                         **user) as program:
+                wait.until(lambda: os.path.exists(ports), program.log)
+                self.assertEqual(program.stop(), 0)
+            self.assertEqual(stat.S_IMODE(os.stat(folder + '/state/muster').st_mode), 0o700)
+            self.assertEqual(stat.S_IMODE(os.stat(folder + '/state/muster/muster.db').st_mode), 0o600)
+
+    def test_the_place_of_root_is_made_too(self):
+        inside = 'mount -t tmpfs none /var/lib && mkdir /var/lib/t && exec "$@"'
+        alone = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', inside, 'sh']
+        if subprocess.run([*alone, 'true'], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest('no namespaces of one\'s own here')
+        script = ('"$0" conductor --config /dev/null --listen 127.0.0.1:0 --http 127.0.0.1:0 --ports-file'
+                  ' /var/lib/t/ports & while [ ! -e /var/lib/t/ports ] && kill -0 $!; do sleep 0.02; done;'
+                  ' stat -c "%a %n" /var/lib/muster /var/lib/muster/muster.db; kill $!; wait $!')
+        result = subprocess.run([*alone, 'sh', '-c', script, MUSTER], env=clean_env(), capture_output=True,
+                                text=True, timeout=60)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout, '700 /var/lib/muster\n600 /var/lib/muster/muster.db\n')
 
     def test_the_fleet_secret_is_made_once_and_for_its_owner_alone(self):
         with Conductor() as c:
@@ -167,6 +198,23 @@ class End(unittest.TestCase):
             self.assertIn('[-]draining', c.web.get('/readyz?verbose').text)
             self.assertEqual(c.web.ask('PUT', '/v1/agents/new@h/beat').status, 503)
             self.assertEqual(c.web.ask('PUT', '/v1/agents/known@h/beat?interval=300s').status, 200)
+
+    def test_its_socket_files_go_and_those_of_others_stay(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
+            paths = [os.path.join(folder, name) for name in ('agents', 'http')]
+            args = ['--listen', paths[0], '--http', paths[1]]
+            with Conductor(args=args) as c:
+                self.assertEqual(sorted(os.listdir(folder)), ['agents', 'http'])
+                c.stop()
+                self.assertEqual(os.listdir(folder), [])
+            with Conductor(args=args) as c:
+                for path in paths:
+                    os.rename(path, path + '.old')
+                    with socket.socket(socket.AF_UNIX) as other:
+                        other.bind(path)
+                c.stop()
+                for path in paths:
+                    self.assertTrue(os.path.exists(path), path)
 
     def test_an_interrupt_is_as_good_as_a_term(self):
         with Conductor() as c:
