@@ -1,7 +1,5 @@
 #include "daemon/config.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,40 +11,29 @@
 #include "base/near.h"
 #include "daemon/config_int.h"
 #include "daemon/config_table.h"
+#include "daemon/config_value.h"
 
 /* A setting's value is read into its member as soon as it is met, so that every error can name its
  * place, also of a value that a stronger place overrides. What depends on several values is checked
  * by finish(), last. */
 
-enum type { DUR, COUNT, BYTES, BOOL, WORD, TEXT, PATH, PATTERN, ADDRS, URL };
 static const char *const type_names[] = {
-    [DUR] = "duration",  [COUNT] = "number", [BYTES] = "size", [BOOL] = "boolean",
-    [WORD] = "word",     [TEXT] = "text",    [PATH] = "path",  [PATTERN] = "pattern",
-    [ADDRS] = "address", [URL] = "url",
+    [MU_SET_DUR] = "duration", [MU_SET_COUNT] = "number",    [MU_SET_BYTES] = "size",
+    [MU_SET_BOOL] = "boolean", [MU_SET_WORD] = "word",       [MU_SET_TEXT] = "text",
+    [MU_SET_PATH] = "path",    [MU_SET_PATTERN] = "pattern", [MU_SET_ADDRS] = "address",
+    [MU_SET_URL] = "url",
 };
 
-enum { WORD_MAX = 32 };
-
-struct setting {
-    const char *section, *key;
-    enum type type;
-    size_t offset; /* in struct mu_policy for DEFAULT and policy, else in struct mu_config */
-    const char *standard;
-    int64_t min, max;
-    const char *words; /* for WORD: those allowed; else the unit */
-    bool live;
-    const char *help;
-};
-
-static const struct setting settings[] = {
+static const struct mu_setting settings[] = {
 #define ROW_(section, key, type, of, member, standard, min, max, words, live, help)                \
-    {section, #key, type, offsetof(struct mu_##of, member), standard, min, max, words, live, help},
+    {section, #key, MU_SET_##type, offsetof(struct mu_##of, member), standard, min, max,           \
+     words,   live, help},
     MU_SETTINGS(ROW_)
 #undef ROW_
 };
 
 struct mu_config_origin {
-    const struct setting *setting;
+    const struct mu_setting *setting;
     char policy[64]; /* "" where it is none's */
     unsigned layer;
     char *text;
@@ -72,7 +59,7 @@ static struct mu_policy *find_policy(struct mu_policies *policies, const char *n
     return NULL;
 }
 
-static const struct setting *find_setting(const char *section, const char *key)
+static const struct mu_setting *find_setting(const char *section, const char *key)
 {
     const char *family = policy_of(section) ? "policy" : section;
 
@@ -82,7 +69,7 @@ static const struct setting *find_setting(const char *section, const char *key)
     return NULL;
 }
 
-static void *member_of(struct mu_config *config, const struct setting *s, const char *policy)
+static void *member_of(struct mu_config *config, const struct mu_setting *s, const char *policy)
 {
     if (!strcmp(s->section, "DEFAULT"))
         policy = "DEFAULT";
@@ -91,8 +78,8 @@ static void *member_of(struct mu_config *config, const struct setting *s, const 
     return (char *)config + s->offset;
 }
 
-static struct mu_config_origin *find_origin(const struct mu_config *config, const struct setting *s,
-                                            const char *policy)
+static struct mu_config_origin *find_origin(const struct mu_config *config,
+                                            const struct mu_setting *s, const char *policy)
 {
     for (size_t i = 0; i < config->norigins; i++)
         if (config->origins[i].setting == s && !strcmp(config->origins[i].policy, policy))
@@ -100,241 +87,12 @@ static struct mu_config_origin *find_origin(const struct mu_config *config, cons
     return NULL;
 }
 
-static const char *origin_text(const struct mu_config *config, const struct setting *s,
+static const char *origin_text(const struct mu_config *config, const struct mu_setting *s,
                                const char *policy)
 {
     const struct mu_config_origin *origin = find_origin(config, s, policy);
 
     return origin ? origin->text : "default";
-}
-
-/* ---- one value, by its type ---- */
-
-static int read_dur(const struct setting *s, const char *value, mu_dur *out, struct mu_err *err)
-{
-    char low[MU_DUR_TEXT], high[MU_DUR_TEXT];
-    mu_dur dur;
-    int rv = mu_dur_parse(value, &dur);
-
-    if (rv == MU_EINVAL)
-        return mu_err_set(err, rv,
-                          "is no length of time; write for example 500ms, 10s, 5m, 2h, 30d");
-    if (rv || dur < s->min || dur > s->max)
-        return mu_err_set(err, MU_EINVAL, "is out of range; allowed is %s to %s",
-                          mu_dur_text(s->min, low), mu_dur_text(s->max, high));
-    *out = dur;
-    return 0;
-}
-
-/* The factor that a size's suffix means; 0 for what is none. */
-static int64_t factor_of(const char *suffix)
-{
-    static const struct {
-        const char *text;
-        int64_t factor;
-    } suffixes[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
-
-    for (size_t i = 0; i < MU_ARRAY_LEN(suffixes); i++)
-        if (!strcmp(suffix, suffixes[i].text))
-            return suffixes[i].factor;
-    return 0;
-}
-
-static int read_number(const struct setting *s, const char *value, int64_t *out, struct mu_err *err)
-{
-    char *end;
-    intmax_t n;
-    int64_t factor;
-
-    errno = 0;
-    n = strtoimax(value, &end, 10);
-    factor = s->type == BYTES ? factor_of(end) : !*end;
-    if (end == value || !factor)
-        return mu_err_set(err, MU_EINVAL, "is no %s",
-                          s->type == BYTES ? "size; write for example 4096, 64KiB, 128MiB"
-                                           : "whole number");
-    if (errno || n < s->min / factor || n > s->max / factor || n * factor < s->min)
-        return mu_err_set(err, MU_EINVAL,
-                          "is out of range; allowed is %" PRId64 " to %" PRId64 "%s%s", s->min,
-                          s->max, *s->words ? " " : "", s->words);
-    *out = n * factor;
-    return 0;
-}
-
-static int read_bool(const char *value, bool *out, struct mu_err *err)
-{
-    static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
-
-    for (size_t i = 0; i < MU_ARRAY_LEN(words); i++) {
-        if (!strcasecmp(value, words[i])) {
-            *out = i % 2;
-            return 0;
-        }
-    }
-    return mu_err_set(err, MU_EINVAL, "is neither true nor false");
-}
-
-/* The @i-th of the words in @list, written to @word; NULL when there are no more. */
-static const char *word_at(const char *list, int i, char word[WORD_MAX])
-{
-    for (; i > 0; i--) {
-        list = strchr(list, ' ');
-        if (!list)
-            return NULL;
-        list++;
-    }
-    snprintf(word, WORD_MAX, "%.*s", (int)strcspn(list, " "), list);
-    return word;
-}
-
-static int read_word(const struct setting *s, const char *value, int *out, struct mu_err *err)
-{
-    char word[WORD_MAX];
-
-    for (int i = 0; word_at(s->words, i, word); i++) {
-        if (!strcmp(word, value)) {
-            *out = i;
-            return 0;
-        }
-    }
-    return mu_err_set(err, MU_EINVAL, "is none of: %s", s->words);
-}
-
-static int read_text(const char *value, char *out, size_t size, struct mu_err *err)
-{
-    if (strlen(value) >= size)
-        return mu_err_set(err, MU_EINVAL, "is longer than %zu bytes", size - 1);
-    strcpy(out, value);
-    return 0;
-}
-
-static int check_listener(const char *text, struct mu_err *err)
-{
-    struct mu_addr addr;
-    struct sockaddr_storage sa;
-    socklen_t len;
-    int rv = mu_addr_parse(&addr, text, err);
-
-    if (rv)
-        return rv;
-    if (*addr.scheme)
-        return mu_err_set(err, MU_EINVAL, "is a URL; write A.B.C.D:PORT, [V6]:PORT or /PATH");
-    return mu_addr_sockaddr(&addr, &sa, &len, err);
-}
-
-/* Appends the addresses of @value, which commas divide. */
-static int read_addrs(const char *value, struct mu_config_list *out, struct mu_err *err)
-{
-    for (const char *p = value;; p++) {
-        size_t n = strcspn(p, ",");
-        char one[sizeof(out->at[0])];
-        int rv;
-
-        while (n && *p == ' ')
-            p++, n--;
-        if (n >= sizeof(one))
-            return mu_err_set(err, MU_EINVAL, "is longer than %zu bytes", sizeof(one) - 1);
-        if (out->n == MU_LISTENERS_MAX)
-            return mu_err_set(err, MU_EINVAL, "is one too many; %d are allowed", MU_LISTENERS_MAX);
-        snprintf(one, sizeof(one), "%.*s", (int)n, p);
-        rv = check_listener(one, err);
-        if (rv)
-            return rv;
-        strcpy(out->at[out->n++], one);
-        p += n;
-        if (!*p)
-            return 0;
-    }
-}
-
-static int read_url(const char *value, char *out, size_t size, struct mu_err *err)
-{
-    struct mu_addr addr;
-    int rv = mu_addr_parse(&addr, value, err);
-
-    if (rv)
-        return rv;
-    if (!*addr.scheme)
-        return mu_err_set(err, MU_EINVAL, "is no store; write for example sqlite:%s",
-                          *value == '/' ? value : "/var/lib/muster/muster.db");
-    return read_text(value, out, size, err);
-}
-
-static int read_value(const struct setting *s, const char *value, void *member, struct mu_err *err)
-{
-    if (!*value)
-        return mu_err_set(err, MU_EINVAL, "is empty; leave the line out to have what is built in");
-    switch (s->type) {
-    case DUR:
-        return read_dur(s, value, member, err);
-    case COUNT:
-    case BYTES:
-        return read_number(s, value, member, err);
-    case BOOL:
-        return read_bool(value, member, err);
-    case WORD:
-        return read_word(s, value, member, err);
-    case TEXT:
-    case PATH:
-        return read_text(value, member, sizeof(((struct mu_config *)0)->secret_file), err);
-    case PATTERN:
-        return read_text(value, member, sizeof(((struct mu_policy *)0)->binary), err);
-    case ADDRS:
-        return read_addrs(value, member, err);
-    case URL:
-        return read_url(value, member, sizeof(((struct mu_config *)0)->store), err);
-    }
-    return MU_EINVAL; /* not reached: every type is above */
-}
-
-static void write_addrs(const struct mu_config_list *list, struct mu_buf *out)
-{
-    for (size_t i = 0; i < list->n; i++)
-        mu_buf_printf(out, "%s%s", i ? ", " : "", list->at[i]);
-}
-
-static void write_bytes(int64_t n, struct mu_buf *out)
-{
-    if (n % (1 << 20) == 0)
-        mu_buf_printf(out, "%" PRId64 "MiB", n >> 20);
-    else
-        mu_buf_printf(out, "%" PRId64, n);
-}
-
-/* The value as it could be written in a file; a store's password is masked. */
-static void write_value(const struct setting *s, const void *member, struct mu_buf *out)
-{
-    char dur[MU_DUR_TEXT], word[WORD_MAX];
-    struct mu_addr addr;
-
-    switch (s->type) {
-    case DUR:
-        mu_buf_puts(out, mu_dur_text(*(const mu_dur *)member, dur));
-        break;
-    case COUNT:
-        mu_buf_printf(out, "%" PRId64, *(const int64_t *)member);
-        break;
-    case BYTES:
-        write_bytes(*(const int64_t *)member, out);
-        break;
-    case BOOL:
-        mu_buf_puts(out, *(const bool *)member ? "true" : "false");
-        break;
-    case WORD:
-        mu_buf_puts(out, word_at(s->words, *(const int *)member, word));
-        break;
-    case TEXT:
-    case PATH:
-    case PATTERN:
-        mu_buf_puts(out, member);
-        break;
-    case ADDRS:
-        write_addrs(member, out);
-        break;
-    case URL:
-        mu_buf_puts(out, mu_addr_parse(&addr, member, NULL) ? "" : addr.text);
-        break;
-    }
 }
 
 /* ---- sections and settings, from a place ---- */
@@ -417,14 +175,14 @@ int mu_config_section(struct mu_config_place *place, const char *section, struct
 }
 
 /* Remembers where a value came from. A repeatable setting from a stronger place starts anew. */
-static int note_origin(struct mu_config_place *place, const struct setting *s, const char *policy,
-                       struct mu_err *err)
+static int note_origin(struct mu_config_place *place, const struct mu_setting *s,
+                       const char *policy, struct mu_err *err)
 {
     struct mu_config *config = place->config;
     struct mu_config_origin *origin = find_origin(config, s, policy);
     char *text;
 
-    if (origin && origin->layer == place->layer && s->type != ADDRS)
+    if (origin && origin->layer == place->layer && s->type != MU_SET_ADDRS)
         return mu_err_set(err, MU_EINVAL, "%s: %s is given twice; the first is at %s", place->text,
                           s->key, origin->text);
     text = mu_strdup(place->text);
@@ -442,7 +200,7 @@ static int note_origin(struct mu_config_place *place, const struct setting *s, c
         *origin = (struct mu_config_origin){.setting = s};
         strcpy(origin->policy, policy);
     }
-    if (s->type == ADDRS && origin->layer != place->layer)
+    if (s->type == MU_SET_ADDRS && origin->layer != place->layer)
         ((struct mu_config_list *)member_of(config, s, policy))->n = 0;
     mu_free(origin->text);
     origin->text = text;
@@ -453,7 +211,7 @@ static int note_origin(struct mu_config_place *place, const struct setting *s, c
 int mu_config_set(struct mu_config_place *place, const char *section, const char *key,
                   const char *value, struct mu_err *err)
 {
-    const struct setting *s;
+    const struct mu_setting *s;
     const char *policy = policy_of(section);
     int rv = mu_config_section(place, section, err);
 
@@ -465,7 +223,7 @@ int mu_config_set(struct mu_config_place *place, const char *section, const char
     rv = note_origin(place, s, policy ? policy : "", err);
     if (rv)
         return rv;
-    rv = read_value(s, value, member_of(place->config, s, policy ? policy : ""), err);
+    rv = mu_setting_read(s, value, member_of(place->config, s, policy ? policy : ""), err);
     return rv ? mu_err_wrap(err, rv, "%s: [%s] %s = %s", place->text, section, key, value) : 0;
 }
 
@@ -478,12 +236,12 @@ static int set_standards(struct mu_config *config, struct mu_err *err)
     mu_policies_init(&config->policies);
     standard->times = (struct mu_times){0}; /* suspect is worked out from what is set, at the end */
     for (size_t i = 0; i < MU_ARRAY_LEN(settings); i++) {
-        const struct setting *s = &settings[i];
+        const struct mu_setting *s = &settings[i];
         int rv;
 
         if (!*s->standard || !strcmp(s->section, "policy"))
             continue;
-        rv = read_value(s, s->standard, member_of(config, s, ""), err);
+        rv = mu_setting_read(s, s->standard, member_of(config, s, ""), err);
         if (rv)
             return mu_err_wrap(err, rv, "built-in %s", s->key);
     }
@@ -654,16 +412,16 @@ void mu_config_free(struct mu_config *config)
 
 /* ---- told ---- */
 
-static void show_value(const struct mu_config *config, const struct setting *s, const char *policy,
-                       bool origin, struct mu_buf *out)
+static void show_value(const struct mu_config *config, const struct mu_setting *s,
+                       const char *policy, bool origin, struct mu_buf *out)
 {
     size_t start = out->len;
     const void *member = member_of((struct mu_config *)config, s, policy);
 
-    if ((s->type == PATH || s->type == TEXT) && !*(const char *)member)
+    if ((s->type == MU_SET_PATH || s->type == MU_SET_TEXT) && !*(const char *)member)
         return; /* nothing built in, and nothing given */
     mu_buf_printf(out, "%s = ", s->key);
-    write_value(s, member, out);
+    mu_setting_write(s, member, out);
     if (origin) {
         size_t n = out->len - start;
         mu_buf_printf(out, "%*s ; %s", n < 40 ? (int)(40 - n) : 0, "",
@@ -698,14 +456,14 @@ void mu_config_restarts(const struct mu_config *old, const struct mu_config *fre
     mu_buf_init(&a, 0);
     mu_buf_init(&b, 0);
     for (size_t i = 0; i < MU_ARRAY_LEN(settings); i++) {
-        const struct setting *s = &settings[i];
+        const struct mu_setting *s = &settings[i];
 
         if (s->live)
             continue;
         mu_buf_reset(&a);
         mu_buf_reset(&b);
-        write_value(s, member_of((struct mu_config *)old, s, ""), &a);
-        write_value(s, member_of((struct mu_config *)fresh, s, ""), &b);
+        mu_setting_write(s, member_of((struct mu_config *)old, s, ""), &a);
+        mu_setting_write(s, member_of((struct mu_config *)fresh, s, ""), &b);
         if (strcmp(mu_buf_text(&a), mu_buf_text(&b)))
             mu_buf_printf(out, "%s%s", out->len ? ", " : "", s->key);
     }
@@ -716,7 +474,7 @@ void mu_config_restarts(const struct mu_config *old, const struct mu_config *fre
 void mu_config_each(int (*each)(void *ctx, const struct mu_setting_info *info), void *ctx)
 {
     for (size_t i = 0; i < MU_ARRAY_LEN(settings); i++) {
-        const struct setting *s = &settings[i];
+        const struct mu_setting *s = &settings[i];
         struct mu_setting_info info = {.section = s->section,
                                        .key = s->key,
                                        .type = type_names[s->type],
