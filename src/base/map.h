@@ -1,7 +1,7 @@
 /* map.h - a hash table of u32 slots over keys that are kept elsewhere.
  *
  * Open addressing with linear probing and backward-shift deletion, at most 3/4 full. The caller
- * hashes (mu_siphash24 with a secret key where the key comes from outside) and compares. */
+ * hashes (mu_siphash64() with a secret key where the key comes from outside) and compares. */
 #ifndef MU_BASE_MAP_H
 #define MU_BASE_MAP_H
 
@@ -33,5 +33,13 @@ int mu_map_reserve(struct mu_map *map);
 int mu_map_put(struct mu_map *map, uint64_t hash, uint32_t value);
 /* Removes @value with hash @hash. Returns whether it was there. */
 bool mu_map_del(struct mu_map *map, uint64_t hash, uint32_t value);
+
+/* The hash of a number that we give out ourselves, so that nobody chooses it: mixing is enough. */
+static inline uint64_t mu_map_hash_id(uint64_t id)
+{
+    uint64_t x = id * UINT64_C(0x9e3779b97f4a7c15);
+
+    return x ^ x >> 32;
+}
 
 #endif

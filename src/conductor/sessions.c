@@ -15,17 +15,9 @@ static bool eq_id(const void *ctx, uint32_t place, const void *key)
     return ((const struct mu_sessions *)ctx)->at[place].id == *(const uint64_t *)key;
 }
 
-/* Ids are made by us, and only found by who has a valid tag or guesses: mixing is enough. */
-static uint64_t hash(uint64_t id)
-{
-    uint64_t x = id * UINT64_C(0x9e3779b97f4a7c15);
-
-    return x ^ x >> 32;
-}
-
 static uint64_t hash_at(const void *ctx, uint32_t place)
 {
-    return hash(((const struct mu_sessions *)ctx)->at[place].id);
+    return mu_map_hash_id(((const struct mu_sessions *)ctx)->at[place].id);
 }
 
 void mu_sessions_init(struct mu_sessions *ss)
@@ -51,7 +43,7 @@ void mu_sessions_fini(struct mu_sessions *ss)
 
 struct mu_sender *mu_sessions_find(const struct mu_sessions *ss, uint64_t id)
 {
-    uint32_t place = mu_map_find(&ss->map, hash(id), &id);
+    uint32_t place = mu_map_find(&ss->map, mu_map_hash_id(id), &id);
 
     return place == MU_MAP_NONE ? NULL : &ss->at[place];
 }
@@ -82,7 +74,7 @@ struct mu_sender *mu_sessions_add(struct mu_sessions *ss, uint64_t id, mu_time n
     place = ss->nfree ? ss->free[--ss->nfree] : ss->n++;
     ss->at[place] = (struct mu_sender){
         .id = id, .touched = now, .moved_at = now - LONG_AGO, .told_at = now - LONG_AGO};
-    mu_map_put(&ss->map, hash(id), place);
+    mu_map_put(&ss->map, mu_map_hash_id(id), place);
     ss->count++;
     return &ss->at[place];
 }
@@ -91,7 +83,7 @@ void mu_sessions_remove(struct mu_sessions *ss, struct mu_sender *s)
 {
     uint32_t place = (uint32_t)(s - ss->at);
 
-    mu_map_del(&ss->map, hash(s->id), place);
+    mu_map_del(&ss->map, mu_map_hash_id(s->id), place);
     free_indexes(s);
     memset(s, 0, sizeof(*s));
     ss->free[ss->nfree++] = place;

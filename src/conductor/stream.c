@@ -12,17 +12,9 @@ static bool eq_conn(const void *ctx, uint32_t place, const void *key)
     return ((const struct mu_streams *)ctx)->at[place].conn == *(const uint64_t *)key;
 }
 
-/* Numbers of our own transport. */
-static uint64_t hash(uint64_t conn)
-{
-    uint64_t x = conn * UINT64_C(0x9e3779b97f4a7c15);
-
-    return x ^ x >> 32;
-}
-
 static uint64_t hash_at(const void *ctx, uint32_t place)
 {
-    return hash(((const struct mu_streams *)ctx)->at[place].conn);
+    return mu_map_hash_id(((const struct mu_streams *)ctx)->at[place].conn);
 }
 
 void mu_streams_init(struct mu_conductor *c)
@@ -42,7 +34,7 @@ void mu_streams_fini(struct mu_conductor *c)
 
 struct mu_stream *mu_stream_find(const struct mu_conductor *c, uint64_t conn)
 {
-    uint32_t place = mu_map_find(&c->streams.map, hash(conn), &conn);
+    uint32_t place = mu_map_find(&c->streams.map, mu_map_hash_id(conn), &conn);
 
     return place == MU_MAP_NONE ? NULL : &c->streams.at[place];
 }
@@ -75,7 +67,7 @@ int mu_intake_opened(struct mu_conductor *c, uint64_t conn, const char *peer, mu
     place = ss->nfree ? ss->free[--ss->nfree] : ss->n++;
     ss->at[place] = (struct mu_stream){.conn = conn};
     snprintf(ss->at[place].peer, sizeof(ss->at[place].peer), "%s", peer);
-    mu_map_put(&ss->map, hash(conn), place);
+    mu_map_put(&ss->map, mu_map_hash_id(conn), place);
     ss->count++;
     return 0;
 }
@@ -153,7 +145,7 @@ void mu_intake_closed(struct mu_conductor *c, uint64_t conn, bool by_peer, mu_ti
     session = st->session;
     if (detach(c, st) && by_peer && !c->stalled)
         note_closing(c, session);
-    mu_map_del(&c->streams.map, hash(conn), (uint32_t)(st - c->streams.at));
+    mu_map_del(&c->streams.map, mu_map_hash_id(conn), (uint32_t)(st - c->streams.at));
     c->streams.free[c->streams.nfree++] = (uint32_t)(st - c->streams.at);
     c->streams.count--;
     memset(st, 0, sizeof(*st));

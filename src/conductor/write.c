@@ -15,16 +15,9 @@ static bool eq_ticket(const void *ctx, uint32_t place, const void *key)
     return ((const struct mu_waiting *)ctx)->at[place].ticket == *(const uint64_t *)key;
 }
 
-static uint64_t hash(uint64_t ticket)
-{
-    uint64_t x = ticket * UINT64_C(0x9e3779b97f4a7c15);
-
-    return x ^ x >> 32;
-}
-
 static uint64_t hash_at(const void *ctx, uint32_t place)
 {
-    return hash(((const struct mu_waiting *)ctx)->at[place].ticket);
+    return mu_map_hash_id(((const struct mu_waiting *)ctx)->at[place].ticket);
 }
 
 void mu_waiting_init(struct mu_conductor *c)
@@ -44,7 +37,7 @@ void mu_waiting_fini(struct mu_conductor *c)
 
 static uint32_t find(struct mu_conductor *c, uint64_t ticket)
 {
-    return mu_map_find(&c->waiting.map, hash(ticket), &ticket);
+    return mu_map_find(&c->waiting.map, mu_map_hash_id(ticket), &ticket);
 }
 
 struct mu_pending *mu_write_find(struct mu_conductor *c, uint64_t ticket)
@@ -100,7 +93,7 @@ int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct 
     w->ticket = p->ticket;
     place = w->nfree ? w->free[--w->nfree] : w->n++;
     w->at[place] = *p;
-    mu_map_put(&w->map, hash(p->ticket), place);
+    mu_map_put(&w->map, mu_map_hash_id(p->ticket), place);
     w->count++;
     return 0;
 }
@@ -111,7 +104,7 @@ static struct mu_pending take(struct mu_conductor *c, uint32_t place)
     struct mu_waiting *w = &c->waiting;
     struct mu_pending p = w->at[place];
 
-    mu_map_del(&w->map, hash(p.ticket), place);
+    mu_map_del(&w->map, mu_map_hash_id(p.ticket), place);
     memset(&w->at[place], 0, sizeof(w->at[place]));
     w->free[w->nfree++] = place;
     w->count--;

@@ -58,19 +58,11 @@ static bool eq_row(const void *ctx, uint32_t slot, const void *key)
     return ix->row(ix->owner, slot) == *(const uint32_t *)key;
 }
 
-/* Rows are numbered by us, not by an attacker: mixing the bits is enough. */
-static uint64_t hash_row(uint32_t row)
-{
-    uint64_t x = row * UINT64_C(0x9e3779b97f4a7c15);
-
-    return x ^ x >> 32;
-}
-
 static uint64_t slot_hash_row(const void *ctx, uint32_t slot)
 {
     const struct mu_index *ix = ctx;
 
-    return hash_row(ix->row(ix->owner, slot));
+    return mu_map_hash_id(ix->row(ix->owner, slot));
 }
 
 void mu_index_init(struct mu_index *ix)
@@ -135,7 +127,7 @@ uint32_t mu_index_uuid(const struct mu_index *ix, const uint8_t uuid[16])
 
 uint32_t mu_index_row(const struct mu_index *ix, uint32_t row)
 {
-    return mu_map_find(&ix->by_row, hash_row(row), &row);
+    return mu_map_find(&ix->by_row, mu_map_hash_id(row), &row);
 }
 
 size_t mu_index_after(const struct mu_index *ix, const char *binary, const char *host,
