@@ -398,7 +398,8 @@ int mu_session_report(struct mu_session *s, uint32_t id, const char *json, size_
     return 0;
 }
 
-/* The last word of a member. One that the conductor has never heard of needs none. */
+/* The last word of a member. To leave, one that never joined needs none; an end is told after a
+ * join that comes for its sake: the name may be known from another life. */
 static int end(struct mu_session *s, uint32_t id, enum mu_msg_type type, enum mu_ended_how how,
                int status, mu_time now)
 {
@@ -411,7 +412,7 @@ static int end(struct mu_session *s, uint32_t id, enum mu_msg_type type, enum mu
     m->end_how = (uint8_t)how;
     m->end_status = status;
     member_set_ask(s, &m->end, ASK_WAITS);
-    if (m->state == MEMBER_WANTS && !m->has_uuid) {
+    if (type == MU_MSG_LEAVE && m->state == MEMBER_WANTS && !m->has_uuid) {
         member_stop(s, id, MEMBER_LEFT);
         session_notice(s, MU_NOTICE_DONE, id, 0, "never joined");
     }

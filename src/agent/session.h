@@ -79,8 +79,9 @@ int mu_session_remove(struct mu_session *s, uint32_t agent, mu_time now);
  * beat(): "still here" of a manual agent: goes out now, or when its interval allows (at most one a
  * quarter interval). MU_EINVAL for an agent that is not manual.
  * report(): @n bytes of JSON, 1 to MU_PAYLOAD_MAX (MU_ERANGE), of valid UTF-8 (MU_EINVAL), copied;
- * one that was not answered yet is replaced. Answered by MU_NOTICE_DONE, as the next two. leave(), ended(): its last word. An
- * agent that never joined has left at once. */
+ * one that was not answered yet is replaced. Answered by MU_NOTICE_DONE, as the next two. leave(),
+ * ended(): its last word. An agent that never joined has left at once; one that has ended joins,
+ * and tells it then. */
 int mu_session_beat(struct mu_session *s, uint32_t agent, mu_time now);
 int mu_session_report(struct mu_session *s, uint32_t agent, const char *json, size_t n,
                       mu_time now);

@@ -119,6 +119,11 @@ class Command(Case):
         self.assertEqual(event['detail']['signal'], 9)
         self.assertEqual(agent.wait(), 128 + 9)
 
+    def test_death_in_the_first_moment_is_told_too(self):
+        for i in range(5):
+            self.agent('--name', f'a{i}@h', '--', 'sh', '-c', 'exit 3').wait()
+            self.assertEqual(self.event(f'a{i}@h', 'down')['detail']['exit_status'], 3)
+
     def test_told_to_stop_passes_it_on_and_has_left(self):
         agent = self.agent('--name', 'a@h', '--', 'sh', '-c',
                            'trap "echo stopping; exit 7" TERM; echo ready; while :; do sleep 0.05; done')

@@ -1066,6 +1066,23 @@ static void session_leave_waits_for_a_stream_and_beats_meanwhile(void **state)
     assert_int_equal(status_of(w, 0).lease, MU_LEASE_LEFT);
 }
 
+static void session_tells_of_an_end_that_came_before_the_join(void **state)
+{
+    struct world *w = *state;
+
+    w->unreachable = true;
+    add(w, MU_SEC, false);
+    assert_int_equal(mu_session_ended(w->s, 0, MU_ENDED_EXITED, 3, w->now), 0);
+    run(w, MU_SEC);
+    assert_false(mu_session_idle(w->s));
+    w->unreachable = false;
+    run(w, 2 * MU_SEC);
+    assert_int_equal(w->joins, 1);
+    assert_int_equal(w->ended, 1);
+    assert_true(mu_session_idle(w->s));
+    assert_int_equal(status_of(w, 0).lease, MU_LEASE_LEFT);
+}
+
 static void session_tells_of_a_process_that_has_ended(void **state)
 {
     struct world *w = joined_world(state);
@@ -1204,6 +1221,7 @@ int main(void)
         TEST(session_leave_is_the_last_word),
         TEST(session_leave_before_any_join_is_done_at_once),
         TEST(session_leave_waits_for_a_stream_and_beats_meanwhile),
+        TEST(session_tells_of_an_end_that_came_before_the_join),
         TEST(session_tells_of_a_process_that_has_ended),
         TEST(session_refuses_what_the_wire_cannot_carry),
         TEST(session_lives_on_when_memory_is_out),
