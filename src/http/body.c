@@ -50,6 +50,8 @@ int mu_body_parse(const void *data, size_t n, const char *keys, json_t **out, st
     const char *key;
     json_t *value;
 
+    if (n == 0)
+        return mu_err_set(err, MU_EINVAL, "body is empty; send a JSON object");
     if (too_deep(data, n))
         return mu_err_set(err, MU_EINVAL, "body is nested deeper than %d levels", MU_BODY_DEPTH);
     body = json_loadb(data, n, JSON_REJECT_DUPLICATES, &why);

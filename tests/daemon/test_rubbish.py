@@ -248,6 +248,12 @@ class Rubbish(unittest.TestCase):
             self.assertIn(b'application/problem+json', answer)
         self.assertEqual(self.c.agents()['good0@h']['status'], 'enabled')
 
+    def test_a_body_that_is_empty_is_told_so(self):
+        answer = self.c.web.ask('PUT', '/v1/agents/good0@h/status',
+                                headers={'Content-Type': 'application/json', 'Content-Length': '0'})
+        self.assertEqual(answer.status, 400)
+        self.assertIn('empty', answer.json['detail'])
+
     def test_a_body_one_byte_too_long_is_refused(self):
         answer = self.c.web.ask('PUT', '/v1/agents/good0@h/status',
                                 {'status': 'disabled', 'reason': 'x' * 65536})
