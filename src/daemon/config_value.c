@@ -149,6 +149,22 @@ static int read_addrs(const char *value, struct mu_config_list *out, struct mu_e
     }
 }
 
+/* fnmatch() takes a [ that is never closed for a letter, which nobody can have meant. */
+static int read_pattern(const char *value, char *out, size_t size, struct mu_err *err)
+{
+    for (const char *p = value; *p; p++) {
+        if (*p == '\\' && p[1])
+            p++;
+        else if (*p == '[') {
+            p += 1 + (p[1] == '!');
+            p = *p ? strchr(p + 1, ']') : NULL; /* a ] that comes first is one of the letters */
+            if (!p)
+                return mu_err_set(err, MU_EINVAL, "has a [ without its ]; a letter [ is \\[");
+        }
+    }
+    return read_text(value, out, size, err);
+}
+
 static int read_url(const char *value, char *out, size_t size, struct mu_err *err)
 {
     struct mu_addr addr;
@@ -180,7 +196,7 @@ int mu_setting_read(const struct mu_setting *s, const char *value, void *member,
     case MU_SET_PATH:
         return read_text(value, member, sizeof(((struct mu_config *)0)->secret_file), err);
     case MU_SET_PATTERN:
-        return read_text(value, member, sizeof(((struct mu_policy *)0)->binary), err);
+        return read_pattern(value, member, sizeof(((struct mu_policy *)0)->binary), err);
     case MU_SET_ADDRS:
         return read_addrs(value, member, err);
     case MU_SET_URL:

@@ -178,6 +178,15 @@ static void config_lets_the_stronger_place_win(void **state)
     assert_string_equal(f->config->listen.at[0], "127.0.0.1:5");
 }
 
+static void config_refuses_a_pattern_that_is_not_closed(void **state)
+{
+    struct fixture *f = *state;
+
+    refuses(f, "[policy a]\nbinary = nova-[ab\n", ":2: ", "without its ]");
+    refuses(f, "[policy a]\nzone = [!]\n", ":2: ", "without its ]");
+    load_text(f, "[policy a]\nbinary = \\[x[]a][!]b]\n");
+}
+
 static void config_names_the_nearest_of_an_unknown_name(void **state)
 {
     struct fixture *f = *state;
@@ -379,6 +388,7 @@ int main(void)
         CASE(config_reads_every_type),
         CASE(config_keeps_policies_in_the_order_of_the_file),
         CASE(config_lets_the_stronger_place_win),
+        CASE(config_refuses_a_pattern_that_is_not_closed),
         CASE(config_names_the_nearest_of_an_unknown_name),
         CASE(config_names_the_value_and_what_is_allowed),
         CASE(config_refuses_what_is_no_setting),
