@@ -30,9 +30,10 @@ struct mu_store {
     struct mu_alarm *limit; /* of the close */
     struct mu_store_job *first, **last;
     struct mu_store_job *running;
-    size_t njobs, nreads; /* waiting or running */
-    mu_time started;      /* the running job */
-    mu_dur pause;         /* the next one */
+    struct mu_store_job *closer; /* the last job of all: made first, since it must not fail */
+    size_t njobs, nreads;        /* waiting or running */
+    mu_time started;             /* the running job */
+    mu_dur pause;                /* the next one */
     bool pausing, stuck, closing, graced;
     bool lost_connection;
     bool failing, failing_write;
@@ -270,27 +271,15 @@ static void start(struct mu_store *store, struct mu_store_job *job)
     mu_worker_give(store->worker, &job->job);
 }
 
-/* An extra job of our own. It is counted like the others until it is answered. */
-static struct mu_store_job *own_job(struct mu_store *store, enum mu_store_kind kind)
-{
-    struct mu_store_job *job = job_new(store, kind, NULL);
-
-    if (job)
-        store->njobs++;
-    return job;
-}
-
 static void pump(struct mu_store *store)
 {
     if (store->running || store->pausing)
         return;
     struct mu_store_job *job = pop(store);
     if (!job && store->closing)
-        job = own_job(store, MU_JOB_CLOSE);
+        job = store->closer;
     if (job)
         start(store, job);
-    else if (store->closing)
-        pause_now(store); /* no memory for the last job of all: soon there may be */
 }
 
 /* A pause is over. With nothing to do, we still want to know whether the store is back. */
@@ -298,11 +287,13 @@ static void end_pause(struct mu_store *store)
 {
     store->pausing = false;
     if (!store->first && !store->closing) {
-        struct mu_store_job *probe = own_job(store, MU_JOB_PROBE);
-        if (probe)
-            start(store, probe);
-        else
+        struct mu_store_job *probe = job_new(store, MU_JOB_PROBE, NULL);
+        if (!probe) {
             pause_now(store);
+            return;
+        }
+        store->njobs++;
+        start(store, probe);
         return;
     }
     pump(store);
@@ -337,6 +328,8 @@ static void abandon(struct mu_store *store)
     if (is_read(store->running) && !store->running->answered)
         give_up_read(store, store->running);
     store->lost += is_write(store->running);
+    if (store->running != store->closer)
+        mu_store_job_free(store->closer);
     free_alarms(store);
     mu_worker_abandon(store->worker, mu_engine_orphaned, store->engine, on_worker_closed, store);
 }
@@ -433,6 +426,10 @@ int mu_store_open_driver(struct mu_store **out, struct uv_loop_s *loop,
     if (!rv)
         rv = mu_alarm_new(&store->limit, loop, on_limit, store);
     if (rv)
+        goto no_alarm;
+    rv = MU_ENOMEM;
+    store->closer = job_new(store, MU_JOB_CLOSE, NULL);
+    if (!store->closer)
         goto no_alarm;
     *out = store;
     return 0;

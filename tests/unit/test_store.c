@@ -404,6 +404,17 @@ static void a_driver_that_hangs_in_its_close_is_left(void **state)
     assert_int_equal(flaky_count(ON_CLOSE), 1);
 }
 
+static void a_close_takes_no_memory(void **state)
+{
+    struct fixture *f = *state;
+
+    mu_mem_fault_at(1);
+    close_store(f, 10 * MU_SEC);
+    assert_false(mu_mem_fault_fired());
+    mu_mem_fault_at(0);
+    assert_int_equal(flaky_count(ON_CLOSE), 1);
+}
+
 static void an_open_that_fails_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -455,6 +466,7 @@ int main(void)
         TEST(a_close_does_not_wait_for_ever),
         TEST(a_close_leaves_a_call_that_hangs),
         TEST(a_driver_that_hangs_in_its_close_is_left),
+        TEST(a_close_takes_no_memory),
         TEST(an_open_that_fails_leaves_nothing),
         TEST(without_memory_nothing_opens),
     };
