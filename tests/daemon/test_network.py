@@ -26,6 +26,9 @@ class Network(unittest.TestCase):
             agent = Program('agent', '--name', name, '--interval', '1s', port=self.net.port)
             self.addCleanup(agent.__exit__)
         self.await_all('up')
+        # Up by its join; that the answer has come back through the proxy is seen by a beat.
+        before = self.beats()
+        wait.until(lambda: all(n > before[name] for name, n in self.beats().items()), self.beats)
 
     def await_all(self, state):
         wait.until(lambda: list(self.c.states().values()) == [state] * N, self.c.states)
