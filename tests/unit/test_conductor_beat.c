@@ -1,6 +1,7 @@
 /* Beats: who counts, who is answered, and what is dropped. */
 #include "lib/rig.h"
 
+#include "base/mem.h"
 #include "base/stat.h"
 
 static void every_beat_counts_once(void **state)
@@ -24,6 +25,28 @@ static void every_beat_counts_once(void **state)
     assert_int_equal(ack.seq, beat.seq);
     assert_int_equal(rig_datagram(&r, &s, data, n, 1, &ack), -1);
     assert_int_equal(rig_view(&r, "h").row.report_count, 2); /* and the join */
+    rig_free(&r);
+}
+
+/* Design rule 4. What a beat logs would be an event, what it stores a change: there is none. */
+static void beat_costs_no_allocation_and_no_event(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+    size_t events;
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    rig_run(&r, MU_SEC);
+    events = r.nevents;
+    mu_mem_fault_at(1);
+    for (int i = 0; i < 50; i++) {
+        r.now += 100 * MU_MS;
+        assert_int_equal(rig_beat(&r, &s, 0), MU_ACK_OK);
+    }
+    assert_false(mu_mem_fault_fired());
+    mu_mem_fault_at(0);
+    assert_int_equal(r.nevents, events);
     rig_free(&r);
 }
 
@@ -317,6 +340,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_beat_counts_once),
+        cmocka_unit_test(beat_costs_no_allocation_and_no_event),
         cmocka_unit_test(stream_and_datagrams_share_the_numbers),
         cmocka_unit_test(what_is_not_authentic_gets_no_answer),
         cmocka_unit_test(unknown_index_is_told_to_join),
