@@ -91,7 +91,7 @@ static void body_is_an_object_with_known_keys(void **state)
     } cases[] = {
         {"{}", NULL},
         {" {\"a\":[1,2,{\"x\":\"[[[[[[[[[[[[[[[[\"}]}", NULL},
-        {"", "not JSON"},
+        {"", "empty"},
         {"{", "not JSON"},
         {"{} x", "not JSON"},
         {"{\"a\":1,\"a\":2}", "duplicate"},
