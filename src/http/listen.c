@@ -19,9 +19,8 @@
 #include "http/server.h"
 
 #define ACCEPT_MAX 64
-#define BACKLOG    SOMAXCONN /* a full one costs who knocks a second, until the kernel does it again \
-                              */
-#define SEND_MAX (64 * 1024) /* bytes the kernel may hold for a client who does not read */
+#define BACKLOG    SOMAXCONN   /* a full queue costs who knocks a second, until the next try */
+#define SEND_MAX   (64 * 1024) /* bytes the kernel may hold for a client who does not read */
 
 struct mu_listener {
     struct mu_list link;
