@@ -186,7 +186,7 @@ class Away(unittest.TestCase):
         os.mkdir(disk)
         holder = self.mount(disk)
         c.store = f'sqlite:{disk}/muster.db'
-        c.prefix = ['nsenter', '-t', str(holder), '-m', *(['-U'] if os.geteuid() else [])]
+        c.prefix = ['nsenter', '-t', str(holder), '-m', '-r', *(['-U'] if os.geteuid() else [])]
         c.start()
         filler = f'/proc/{holder}/root{disk}/filler'
 
@@ -203,16 +203,22 @@ class Away(unittest.TestCase):
 
     def mount(self, folder):
         """Mounts 2 MB at @folder, for a process of ours alone. Returns its pid."""
-        unshare = ['unshare', '-m'] if os.geteuid() == 0 else ['unshare', '-rm']
-        holder = subprocess.Popen(
-            [*unshare, 'sh', '-c', 'mount -t tmpfs -o size=2m none "$0" && echo && exec sleep 3600', folder],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        self.addCleanup(holder.wait)
-        self.addCleanup(holder.kill)
-        self.addCleanup(holder.stdout.close)
-        if holder.stdout.readline() != b'\n':
-            self.skipTest("no file system of one's own may be mounted here")
-        return holder.pid
+        # in a chroot nothing can be said of how mounts spread, and they must be looked after
+        for spread in ([], ['--propagation', 'unchanged']):
+            holder = subprocess.Popen(
+                ['unshare', '-m' if os.geteuid() == 0 else '-rm', *spread, 'sh', '-c',
+                 'mount -t tmpfs -o size=2m none "$0" && echo && exec sleep 3600', folder],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            self.addCleanup(holder.wait)
+            self.addCleanup(holder.kill)
+            self.addCleanup(holder.stdout.close)
+            mounted = holder.stdout.readline() == b'\n'
+            if os.path.ismount(folder):
+                subprocess.run(['umount', folder], check=True)
+                mounted = False
+            if mounted:
+                return holder.pid
+        self.skipTest("no file system of one's own may be mounted here")
 
 
 if __name__ == '__main__':
