@@ -76,12 +76,13 @@ class Begin(unittest.TestCase):
 
     def test_the_place_of_the_database_is_made_where_none_was_given(self):
         with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
-            user = {'user': NOBODY, 'group': NOBODY, 'extra_groups': []} if os.geteuid() == 0 else {}
+            # setpriv gives up its rights after the program was found, which may lie under /root
+            nobody = ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups']
             os.chmod(folder, 0o777)
             ports = os.path.join(folder, 'ports')
             with Program('conductor', '--config', os.devnull, '--listen', '127.0.0.1:0', '--http',
                          '127.0.0.1:0', '--ports-file', ports, env={'XDG_STATE_HOME': folder + '/state'},
-                         **user) as program:
+                         prefix=nobody if os.geteuid() == 0 else []) as program:
                 wait.until(lambda: os.path.exists(ports), program.log)
                 self.assertEqual(program.stop(), 0)
             self.assertEqual(stat.S_IMODE(os.stat(folder + '/state/muster').st_mode), 0o700)

@@ -12,12 +12,12 @@ class Program:
     """`muster ARGS`, with its standard error in .log()."""
 
     def __init__(self, *args, port=None, http=None, env=None, stdin=subprocess.DEVNULL, stderr=None,
-                 **kwargs):
+                 prefix=(), **kwargs):
         places = ([f'muster://127.0.0.1:{port}'] if port else []) + \
                  ([f'http://127.0.0.1:{http}'] if http else [])
         env = dict(env or {}, **({'MUSTER_CONDUCTOR': ','.join(places)} if places else {}))
         self.err = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([MUSTER, *args], stdin=stdin, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*prefix, MUSTER, *args], stdin=stdin, stdout=subprocess.PIPE,
                                         stderr=stderr or self.err, env=clean_env(env), **kwargs)
 
     @property
