@@ -219,13 +219,13 @@ static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct
         return;
     }
     mu_heart_heard(c, slot, MU_WHY_HEARD);
-    if (!mu_payload_ok(report->payload.p, report->payload.n)) {
-        send_done(c, st, report->id, MU_EINVAL, 0);
-        return;
-    }
     wait = mu_roster_report_wait(c->roster, slot, c->now);
     if (wait > 0 || !mu_roster_row(c->roster, slot, &row)) {
         send_done(c, st, report->id, MU_EAGAIN, wait > 0 ? wait : MU_SEC);
+        return;
+    }
+    if (!mu_payload_ok(report->payload.p, report->payload.n)) {
+        send_done(c, st, report->id, MU_EINVAL, 0);
         return;
     }
     rv = mu_heart_report(c, slot, report->payload);

@@ -200,9 +200,6 @@ static int check_agent(struct wish *w, const struct mu_join_agent *a, struct mu_
         mu_text_check(a->zone.p, a->zone.n, MU_TEXT_MAX, "zone", err) != 0 ||
         mu_text_check(a->version.p, a->version.n, MU_TEXT_MAX, "version", err) != 0)
         return MU_EINVAL;
-    if (a->payload.n && !mu_payload_ok(a->payload.p, a->payload.n))
-        return mu_err_set(err, MU_EINVAL, "payload is not JSON of at most %d bytes",
-                          MU_PAYLOAD_MAX);
     copy(w->binary, sizeof(w->binary), a->binary);
     copy(w->host, sizeof(w->host), a->host);
     copy(w->zone, sizeof(w->zone), a->zone);
@@ -488,7 +485,10 @@ static void join_one(struct mu_conductor *c, struct mu_batch_join *batch, size_t
     slot = mu_roster_find_any(c->roster, w.binary, w.host);
     if (!admit(c, batch, i, slot))
         return;
-    if (slot == MU_NO_SLOT)
+    /* Not before: in a storm nobody's 64 KiB are looked through to be sent away. */
+    if (w.asked->payload.n && !mu_payload_ok(w.asked->payload.p, w.asked->payload.n))
+        settle(batch, i, MU_EINVAL, 0, "payload is not JSON");
+    else if (slot == MU_NO_SLOT)
         join_new(c, batch, i, join, &w);
     else
         join_known(c, batch, i, slot, join, &w);

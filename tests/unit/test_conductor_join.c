@@ -418,6 +418,7 @@ static void payload_without_room_is_asked_for_again(void **state)
     assert_int_equal(r.msg.done.rv, 0);
     assert_int_equal(rig_view(&r, "h").payload_len, 10);
     report.report.payload = rig_bytes("{");
+    rig_run(&r, MU_SEC);
     assert_int_equal(rig_frame(&r, &s, &report), 0);
     assert_int_equal(r.msg.done.rv, MU_EINVAL);
     report.report.index = 9;

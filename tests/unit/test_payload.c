@@ -21,6 +21,11 @@ static const char *const good[] = {
     "{\"\":{}}",
     "1E5",
     "\"\xc3\xa9\"",
+    "1e999",
+    "-123456789012345678901234567890",
+    "\"\\u0000\"",
+    "{\"a\":1,\"a\":2}",
+    "-0",
 };
 
 static const char *const bad[] = {
@@ -57,7 +62,18 @@ static const char *const bad[] = {
     "[1 2]",
     "{\"a\" 1}",
     "\"\\ud83d\\u0041\"",
+    "\"\\ud83d\\n\"",
+    "-a",
+    "1e+",
+    "[1}",
+    "{\"a\":1]",
+    "\v1",
+    "\"\xed\xa0\x80\"",
+    "\"\\[false",
 };
+
+/* Each byte of it matters, so that no part of it is JSON. */
+static const char all[] = "{\"a\":[true,false,null,-1.5e+3,\"\\ud83d\\ude00\\n\xc3\xa9\"]}";
 
 static void payload_is_told_from_what_is_none(void **state)
 {
@@ -79,9 +95,25 @@ static void payload_is_bounded(void **state)
     text[0] = '1';
     assert_true(mu_payload_ok(text, MU_PAYLOAD_MAX));
     assert_false(mu_payload_ok(text, MU_PAYLOAD_MAX + 1));
-    memset(text, '[', MU_PAYLOAD_MAX); /* deep, and never closed */
-    assert_false(mu_payload_ok(text, MU_PAYLOAD_MAX));
+    memset(text, '[', MU_PAYLOAD_DEPTH + 1);
+    memset(text + MU_PAYLOAD_DEPTH + 1, ']', MU_PAYLOAD_DEPTH + 1);
+    assert_true(mu_payload_ok(text + 1, (size_t)2 * MU_PAYLOAD_DEPTH));
+    assert_false(mu_payload_ok(text, (size_t)2 * MU_PAYLOAD_DEPTH + 2));
     test_free(text);
+}
+
+static void payload_cut_short_is_none(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < sizeof(all) - 1; n++) {
+        char *cut = test_malloc(n + 1); /* so that a sanitizer sees what is read beyond it */
+
+        memcpy(cut + 1, all, n);
+        if (mu_payload_ok(cut + 1, n))
+            fail_msg("taken: %.*s", (int)n, all);
+        test_free(cut);
+    }
+    assert_true(mu_payload_ok(all, sizeof(all) - 1));
 }
 
 int main(void)
@@ -89,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(payload_is_told_from_what_is_none),
         cmocka_unit_test(payload_is_bounded),
+        cmocka_unit_test(payload_cut_short_is_none),
     };
     return cmocka_run_group_tests_name("payload", tests, NULL, NULL);
 }
