@@ -71,10 +71,10 @@ struct mu_waiting {
 /* A name that went from one process to another. */
 struct mu_contest {
     uint32_t slot, generation;
-    uint64_t loser; /* session; 0 = his beat after it has been counted */
-    uint32_t index; /* of it in there */
-    mu_time first;
-    uint32_t proven; /* takeovers of one who has beaten since */
+    uint64_t loser;  /* session; 0 = that he is alive has been counted */
+    uint32_t index;  /* of it in there */
+    mu_time at;      /* the first takeover, or the last one refused */
+    uint32_t proven; /* takeovers of one who was alive */
     bool told;
 };
 
@@ -175,9 +175,9 @@ void mu_streams_fini(struct mu_conductor *c);
 
 /* ---- contest.c ---- */
 
-/* The name of @slot goes from @loser's @index to another start id. */
+/* The name of @slot goes from @loser's @index to another start id, which was not heard yet. */
 void mu_contest_taken(struct mu_conductor *c, uint32_t slot, uint64_t loser, uint32_t index);
-/* A beat came for an index that was taken over: both are alive. */
+/* Who had @index when it was taken over is alive. */
 void mu_contest_alive(struct mu_conductor *c, uint64_t session, uint32_t index);
 /* Whether a further takeover is to be refused. *@tell: an event is due. */
 bool mu_contest_refuses(struct mu_conductor *c, uint32_t slot, bool *tell);

@@ -137,6 +137,7 @@ static void restart_of_a_crashing_agent_is_no_contest(void **state)
         rig_join(&r, &s, "h", life);
         rig_run(&r, 500 * MU_MS);
         rig_beat(&r, &s, 0);
+        mu_intake_closed(r.c, s.conn, true, r.now);
     }
     assert_int_equal(rig_count(&r, MU_KIND_JOINED, MU_WHY_CONTESTED, NULL), 0);
     rig_free(&r);
@@ -172,6 +173,33 @@ static void two_living_processes_of_one_name_are_told_apart(void **state)
     rig_run(&r, 5 * MU_SEC); /* the holder dies */
     rig_join(&r, &b, "h", 30);
     assert_int_equal(rig_state(&r, "h"), MU_UP);
+    rig_free(&r);
+}
+
+/* None of them beats again: they are told on their streams. */
+static void restarts_at_once_fight_no_longer_than_it_takes_to_see(void **state)
+{
+    struct rig r;
+    struct rig_sender a, b;
+    struct mu_join_agent agent = rig_agent("h");
+
+    rig_setup(&r);
+    rig_join(&r, &a, "h", 1);
+    for (uint64_t i = 0; i < 2; i++) {
+        rig_join(&r, &b, "h", 10 + i);
+        mu_intake_closed(r.c, a.conn, true, r.now);
+        a = b;
+        rig_run(&r, 100 * MU_MS);
+    }
+    b = (struct rig_sender){.start_id = 99};
+    rig_open(&r, &b);
+    for (int i = 0; i < 100; i++) { /* for as long as they like, the holder keeps the name */
+        assert_int_equal(rig_beat(&r, &a, 0), MU_ACK_OK);
+        assert_int_equal(rig_ask(&r, &b, &agent, 1), 0);
+        assert_int_equal(r.joined[0].rv, MU_EEXIST);
+        rig_run(&r, MU_SEC);
+    }
+    assert_int_equal(rig_count(&r, MU_KIND_JOINED, MU_WHY_CONTESTED, NULL), 1);
     rig_free(&r);
 }
 
@@ -535,6 +563,7 @@ int main(void)
         cmocka_unit_test(ended_command_comes_back_as_a_new_life),
         cmocka_unit_test(restart_of_a_crashing_agent_is_no_contest),
         cmocka_unit_test(two_living_processes_of_one_name_are_told_apart),
+        cmocka_unit_test(restarts_at_once_fight_no_longer_than_it_takes_to_see),
         cmocka_unit_test(wrong_joins_get_one_clear_error),
         cmocka_unit_test(wrong_agents_are_refused_one_by_one),
         cmocka_unit_test(agents_are_added_to_an_attached_session),
