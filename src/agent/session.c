@@ -412,6 +412,8 @@ static int end(struct mu_session *s, uint32_t id, enum mu_msg_type type, enum mu
     m->end_how = (uint8_t)how;
     m->end_status = status;
     member_set_ask(s, &m->end, ASK_WAITS);
+    if (m->state == MEMBER_LIVE)
+        m->retry_at = now; /* a report that was put off does not put off the end */
     if (type == MU_MSG_LEAVE && m->state == MEMBER_WANTS && !m->has_uuid) {
         member_stop(s, id, MEMBER_LEFT);
         session_notice(s, MU_NOTICE_DONE, id, 0, "never joined");

@@ -1003,6 +1003,21 @@ static void session_report_is_repeated_until_it_is_answered(void **state)
     assert_true(mu_session_idle(w->s));
 }
 
+static void session_last_word_waits_for_no_report_that_was_put_off(void **state)
+{
+    struct world *w = joined_world(state);
+
+    w->done_rv = MU_EAGAIN;
+    assert_int_equal(mu_session_report(w->s, 0, "3", 1, w->now), 0);
+    run(w, 100 * MU_MS);
+    assert_int_equal(w->reports, 1);
+    w->done_rv = 0;
+    assert_int_equal(mu_session_ended(w->s, 0, MU_ENDED_EXITED, 3, w->now), 0);
+    run(w, 20 * MU_MS);
+    assert_int_equal(w->ended, 1);
+    assert_true(mu_session_idle(w->s));
+}
+
 static void session_takes_no_refused_report_to_its_next_join(void **state)
 {
     struct world *w = joined_world(state);
@@ -1217,6 +1232,7 @@ int main(void)
         TEST(session_joins_again_after_the_time_it_was_told),
         TEST(session_gives_up_an_agent_that_was_refused),
         TEST(session_report_is_repeated_until_it_is_answered),
+        TEST(session_last_word_waits_for_no_report_that_was_put_off),
         TEST(session_takes_no_refused_report_to_its_next_join),
         TEST(session_leave_is_the_last_word),
         TEST(session_leave_before_any_join_is_done_at_once),
