@@ -12,6 +12,8 @@ static const struct range {
 } forbidden[] = {
     {0x0000, 0x001F},   /* C0 controls */
     {0x007F, 0x009F},   /* DEL, C1 controls */
+    {0x00AD, 0x00AD},   /* soft hyphen: zero width */
+    {0x034F, 0x034F},   /* combining grapheme joiner: zero width */
     {0x061C, 0x061C},   /* Arabic letter mark: bidi */
     {0x180E, 0x180E},   /* Mongolian vowel separator: zero width */
     {0x200B, 0x200F},   /* zero width space, joiners; left-to-right and right-to-left marks */
