@@ -77,7 +77,7 @@ void mu_conductor_forget_op(struct mu_conductor *c, mu_op_fn done, void *ctx);
  * (@done runs before this returns), new ones after their commit. @interval 0 = the policy's. Fails
  * at once with MU_EINVAL (name), MU_ERANGE (interval), MU_EBUSY (the name's first join, or its
  * delete, is pending), MU_EFULL, MU_EAGAIN. */
-#define MU_HTTP_INTERVAL_MAX (24 * 3600 * MU_SEC)
+#define MU_HTTP_INTERVAL_MAX (7 * 24 * 3600 * MU_SEC)
 int mu_conductor_http_beat(struct mu_conductor *c, const char *binary, const char *host,
                            mu_dur interval, mu_time now, mu_op_fn done, void *ctx);
 

@@ -14,7 +14,6 @@
 
 #define REASON_MAX   255
 #define INTERVAL_MIN (100 * MU_MS)
-#define INTERVAL_MAX (7 * 86400 * MU_SEC)
 
 static struct mu_conductor *conductor_of(struct mu_req *req)
 {
@@ -396,7 +395,8 @@ static bool beat_interval(struct mu_req *req, mu_dur *interval)
     *interval = 0;
     if (!text)
         return true;
-    if (mu_dur_parse(text, interval) == 0 && *interval >= INTERVAL_MIN && *interval <= INTERVAL_MAX)
+    if (mu_dur_parse(text, interval) == 0 && *interval >= INTERVAL_MIN &&
+        *interval <= MU_HTTP_INTERVAL_MAX)
         return true;
     mu_req_problem(req, MU_BAD_PARAMETER,
                    "interval=%.40s is not a time from 100ms to 7d, as in 60s or 5m", text);

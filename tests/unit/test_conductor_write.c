@@ -218,6 +218,9 @@ static void one_curl_is_an_agent(void **state)
     rig_run(&r, 75 * MU_SEC);
     assert_int_equal(rig_moves(&r, MU_DOWN, &e), 1);
     assert_int_equal(e.evidence.threshold_ms, 75000);
+    assert_int_equal(http_beat(&r, "cron", 7 * 24 * 3600 * MU_SEC), 0); /* the most */
+    assert_true(rig_view(&r, "cron").times.down == 35 * 12 * 3600 * MU_SEC);
+    assert_int_equal(http_beat(&r, "cron", 7 * 24 * 3600 * MU_SEC + 1), MU_ERANGE);
     assert_int_equal(http_beat(&r, "a/b", 0), MU_EINVAL);
     assert_int_equal(http_beat(&r, "x", -1), MU_ERANGE);
     assert_int_equal(http_beat(&r, "x", MU_NEVER), MU_ERANGE);
