@@ -102,7 +102,7 @@ static int frame_came(void *ctx, const uint8_t *body, size_t n)
 {
     struct process *p = ctx;
 
-    if (body[0] == MU_MSG_JOIN)
+    if (n > 0 && body[0] == MU_MSG_JOIN)
         p->world->joins++;
     return mu_intake_frame(p->world->conductor, p->conn, body, n, p->world->now);
 }

@@ -26,7 +26,8 @@ struct mu_transport_sink {
     /* Before a stream's first frame: one that never sends any is never told. @conn is given once.
      * Non-zero: close it. */
     int (*opened)(void *ctx, uint64_t conn, const char *peer, mu_time now);
-    /* Non-zero: close it, once what was sent to it is out. */
+    /* Non-zero: close it, once what was sent to it is out. @n is 0 for a length that no frame has:
+     * it is closed whatever this returns. */
     int (*frame)(void *ctx, uint64_t conn, const uint8_t *frame, size_t n, mu_time now);
     /* Once for each stream that was opened. @by_peer: FIN or RST, told after what waits in the
      * datagram sockets has been read; else we closed it, or the path is gone. */

@@ -442,9 +442,11 @@ int mu_codec_get(const uint8_t *body, size_t n, const struct mu_codec_room *room
     struct mu_cur cur;
     unsigned type;
 
+    memset(out, 0, sizeof(*out));
+    if (n == 0)
+        return mu_err_set(err, MU_EPROTO, "a frame has 1 to %d bytes", MU_FRAME_MAX);
     mu_cur_init(&cur, body, n);
     type = mu_cur_u8(&cur);
-    memset(out, 0, sizeof(*out));
     out->type = (enum mu_msg_type)type;
     switch (type) {
     case MU_MSG_ATTACH:

@@ -61,6 +61,13 @@ static int complete(struct mu_frames *f, const uint8_t *data, size_t n, size_t *
     }
 }
 
+static int refuse(mu_frame_fn fn, void *ctx)
+{
+    int rv = fn(ctx, (const uint8_t *)"", 0);
+
+    return rv ? rv : MU_EPROTO;
+}
+
 int mu_frames_feed(struct mu_frames *f, const uint8_t *data, size_t n, mu_frame_fn fn, void *ctx)
 {
     size_t len, used;
@@ -69,6 +76,8 @@ int mu_frames_feed(struct mu_frames *f, const uint8_t *data, size_t n, mu_frame_
 
     if (f->rest.len > 0) {
         rv = complete(f, data, n, &used, &whole);
+        if (rv == MU_EPROTO)
+            return refuse(fn, ctx);
         if (rv || !whole)
             return rv;
         rv = fn(ctx, f->rest.data + MU_FRAME_HEAD, f->rest.len - MU_FRAME_HEAD);
@@ -80,9 +89,8 @@ int mu_frames_feed(struct mu_frames *f, const uint8_t *data, size_t n, mu_frame_
         n -= used;
     }
     while (n > 0) {
-        rv = frame_len(data, n, &len);
-        if (rv)
-            return rv;
+        if (frame_len(data, n, &len))
+            return refuse(fn, ctx);
         if (n < len) {
             mu_buf_put(&f->rest, data, n);
             return f->rest.failed;

@@ -15,15 +15,15 @@ struct mu_frames {
 };
 
 /* One frame's body, borrowed. What it returns but 0 ends the reading and is handed on; only then
- * may it free the struct mu_frames. */
+ * may it free the struct mu_frames. @n is 0 for a length that no frame has: a chance to say so. */
 typedef int (*mu_frame_fn)(void *ctx, const uint8_t *body, size_t n);
 
 void mu_frames_init(struct mu_frames *f);
 void mu_frames_fini(struct mu_frames *f);
 
 /* Takes @n bytes as they came and calls @fn for each frame that is whole by now. Returns 0; what
- * @fn returned; MU_EPROTO for a length of 0 or over MU_FRAME_MAX; or MU_ENOMEM. After an error the
- * stream cannot be read on. */
+ * @fn returned; MU_EPROTO for a length of 0 or over MU_FRAME_MAX, after @fn; or MU_ENOMEM. After an
+ * error the stream cannot be read on. */
 int mu_frames_feed(struct mu_frames *f, const uint8_t *data, size_t n, mu_frame_fn fn, void *ctx);
 
 /* Whether a part of a frame waits for its rest. */

@@ -207,7 +207,8 @@ static void codec_says_which_field_is_wrong(void **state)
         const char *why;
     } bad[] = {
 #define BAD(bytes, why) {bytes, sizeof(bytes) - 1, why}
-        BAD("", "message type 0 is not known"),
+        BAD("", "a frame has 1 to 131072 bytes"),
+        BAD("\0", "message type 0 is not known"),
         BAD("\x07\x80", "message type 7 is not known"),
         BAD("\x05", "LEAVE: not a map"),
         BAD("\x05\x92\x07\x08", "LEAVE: not a map"),

@@ -222,6 +222,9 @@ static void beat_on_a_stream_needs_its_session_attached(void **state)
     assert_int_equal(rig_frame(&r, &s, &(struct mu_msg){.type = MU_MSG_DONE}), MU_EPROTO);
     assert_int_equal(mu_intake_frame(r.c, s.conn, (const uint8_t *)"\x01rubbish", 8, r.now),
                      MU_EPROTO);
+    r.msg.type = MU_MSG_DONE;
+    assert_int_equal(mu_intake_frame(r.c, s.conn, (const uint8_t *)"", 0, r.now), MU_EPROTO);
+    assert_int_equal(r.msg.type, MU_MSG_ERROR);
     assert_int_equal(mu_intake_frame(r.c, 999, (const uint8_t *)"x", 1, r.now), MU_ECLOSED);
     rig_free(&r);
 }

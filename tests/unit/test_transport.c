@@ -88,7 +88,7 @@ static int on_frame(void *ctx, uint64_t conn, const uint8_t *frame, size_t n, mu
     w->frames++;
     w->conn = conn;
     note(w, 'F');
-    w->last = realloc(w->last, n);
+    w->last = realloc(w->last, n + 1);
     memcpy(w->last, frame, n);
     w->last_n = n;
     if (w->echo)
@@ -556,6 +556,23 @@ static void last_words_reach_a_peer_who_sent_more_than_was_read(void **state)
     end(w);
 }
 
+static void length_that_no_frame_has_is_told_of_and_ends_the_stream(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){0});
+    int fd = dial(w);
+
+    (void)state;
+    w->frame_rv = MU_EPROTO;
+    assert_int_equal(send(fd, "GET / HTTP/1.1", 14, 0), 14);
+    expect_frame(w, fd, "bye");
+    AWAIT(w, at_end(fd));
+    assert_int_equal(w->frames, 1);
+    assert_int_equal(w->last_n, 0);
+    close(fd);
+    AWAIT(w, w->closed == 1);
+    end(w);
+}
+
 static void peer_who_closed_his_half_gets_what_is_queued(void **state)
 {
     struct world *w = begin((struct mu_transport_config){.send_queue_max = 8 << 20});
@@ -907,6 +924,7 @@ int main(void)
         cmocka_unit_test(our_close_is_not_the_peers_doing),
         cmocka_unit_test(peer_who_does_not_close_after_us_is_closed_in_2_s),
         cmocka_unit_test(last_words_reach_a_peer_who_sent_more_than_was_read),
+        cmocka_unit_test(length_that_no_frame_has_is_told_of_and_ends_the_stream),
         cmocka_unit_test(peer_who_closed_his_half_gets_what_is_queued),
         cmocka_unit_test(datagrams_are_read_before_an_end_is_told),
         cmocka_unit_test(who_says_nothing_is_closed_and_never_told),
