@@ -4,7 +4,8 @@
  *
  * An agent that has left or ended is kept until the conductor has been told, which may be a while
  * when it is away. A line that wants the name anew meanwhile waits in the agent (.again), the last
- * one only. */
+ * one only. One that was refused or superseded is kept until its program goes: its next beat would
+ * be another join, and take the name back. */
 #include "relay/relay.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ struct agent {
     uint32_t id;               /* in the session */
     struct program *program;   /* whose it is; NULL once it is leaving */
     struct agent *prev, *next; /* of the same program */
+    char *over;                /* why it beats no more; NULL = it does */
     char *again;               /* the line that wants it anew when it is gone */
     struct program *again_for;
 };
@@ -103,6 +105,7 @@ static void forget(struct mu_relay *relay, struct agent *agent)
         DL_DELETE(agent->program->agents, agent);
     if (agent->id < relay->nids && relay->by_id[agent->id] == agent)
         relay->by_id[agent->id] = NULL;
+    mu_free(agent->over);
     mu_free(agent->again);
     mu_free(agent);
 }
@@ -165,6 +168,10 @@ static void let_go(struct agent *agent, bool bye)
     mu_time now = mu_clock_boot();
     int rv;
 
+    if (agent->over) {
+        forget(relay, agent);
+        return;
+    }
     DL_DELETE(agent->program->agents, agent);
     agent->program = NULL;
     rv = bye ? mu_session_leave(session, agent->id, now)
@@ -197,6 +204,8 @@ static int do_beat(struct program *program, const char *name, const struct mu_li
     if (!agent)
         return add(program, name, line, err);
     if (agent->program == program) {
+        if (agent->over)
+            return mu_err_set(err, MU_ECLOSED, "%s: %s", name, agent->over);
         rv = mu_session_beat(mu_uplink_session(program->relay->up), agent->id, mu_clock_boot());
         return rv ? mu_err_set(err, rv, "%s: %s", name, muster_strerror(rv)) : 0;
     }
@@ -234,6 +243,8 @@ static int do_line(struct program *program, const char *text, struct mu_err *err
         let_go(agent, true);
         return 0;
     }
+    if (agent->over)
+        return mu_err_set(err, MU_ECLOSED, "%s: %s", name, agent->over);
     rv = mu_session_report(mu_uplink_session(relay->up), agent->id, line.json, strlen(line.json),
                            mu_clock_boot());
     return rv ? mu_err_set(err, rv, "%s: %s", name, muster_strerror(rv)) : 0;
@@ -455,6 +466,17 @@ static void gone(struct mu_relay *relay, struct agent *agent)
     mu_free(again);
 }
 
+/* Refused or superseded: it says so to its program. */
+static void stop(struct mu_relay *relay, struct agent *agent, const char *why)
+{
+    (void)mu_session_remove(mu_uplink_session(relay->up), agent->id, mu_clock_boot());
+    relay->by_id[agent->id] = NULL;
+    agent->id = UINT32_MAX;
+    agent->over = agent->program ? mu_strdup(why) : NULL;
+    if (!agent->over)
+        gone(relay, agent);
+}
+
 bool mu_relay_notice(struct mu_relay *relay, enum mu_notice what, uint32_t id, int rv,
                      const char *text)
 {
@@ -477,8 +499,7 @@ bool mu_relay_notice(struct mu_relay *relay, enum mu_notice what, uint32_t id, i
     case MU_NOTICE_SUPERSEDED:
         mu_error("relay", what == MU_NOTICE_REFUSED ? "refused" : "superseded",
                  MU_KVS("agent", agent->name), MU_KVS("why", text));
-        (void)mu_session_remove(session, id, mu_clock_boot());
-        gone(relay, agent);
+        stop(relay, agent, text);
         break;
     default: /* a report's answer, or the answer to a last word */
         if (rv)

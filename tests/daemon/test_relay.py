@@ -163,6 +163,24 @@ class Relay(unittest.TestCase):
         self.assertEqual(local.say('beat a@h'), 'ok')
         self.await_state('a@h', 'up')
 
+    def test_program_whose_name_was_taken_is_told_and_leaves_it(self):
+        local = self.local()
+        self.assertEqual(local.say('beat a@h'), 'ok')
+        self.await_state('a@h', 'up')
+        with Program('agent', '--name', 'a@h', port=self.c.agents_port):
+            wait.until(lambda: local.say('beat a@h') == 'error: a@h: the name was taken over by a newer process',
+                       self.relay.log)
+            taken = self.c.agents()['a@h']['incarnation']
+            self.assertTrue(local.say('report a@h {}').startswith('error: a@h: the name was taken'))
+            self.assertEqual(local.say('beat b@h'), 'ok')
+            self.await_state('b@h', 'up')
+            self.assertEqual(self.c.agents()['a@h']['incarnation'], taken)
+            self.assertEqual(local.say('bye a@h'), 'ok')
+            self.assertEqual(self.c.states()['a@h'], 'up')
+        self.assertEqual(local.say('beat a@h'), 'ok')
+        self.await_state('a@h', 'up')
+        self.assertGreater(self.c.agents()['a@h']['incarnation'], taken)
+
     def test_report_is_the_payload(self):
         local = self.local()
         local.say('beat a@h')
