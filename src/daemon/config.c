@@ -126,7 +126,7 @@ static int unknown_key(const struct mu_config_place *place, const char *section,
     for (size_t i = 0; i < MU_ARRAY_LEN(settings); i++) {
         if (!strcmp(settings[i].section, family))
             mu_near_try(&near, settings[i].key);
-        else if (!strcmp(settings[i].key, key))
+        else if (!elsewhere && !strcmp(settings[i].key, key))
             elsewhere = settings[i].section;
     }
     if (elsewhere)

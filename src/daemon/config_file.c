@@ -10,7 +10,8 @@
 #include "daemon/config_int.h"
 
 /* inih takes the lines apart. It is handed them one by one, since Debian's build neither numbers
- * them nor tells of a section without settings, and would cut a long line in two without a word. */
+ * them nor tells of a section without settings, and would cut a long line in two without a word.
+ * It gets them without what they are indented by, which it takes for more of the value before. */
 
 struct reading {
     struct mu_config_place place;
@@ -71,7 +72,7 @@ static char *next_line(char *out, int size, void *stream)
         open_section(r, p);
     if (r->rv)
         return NULL;
-    memcpy(out, r->line, (size_t)n + 1);
+    memcpy(out, p, (size_t)(r->line + n + 1 - p));
     return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -121,7 +122,11 @@ static int check_listener(const char *text, struct mu_err *err)
         return rv;
     if (*addr.scheme)
         return mu_err_set(err, MU_EINVAL, "is a URL; write A.B.C.D:PORT, [V6]:PORT or /PATH");
-    return mu_addr_sockaddr(&addr, &sa, &len, err);
+    rv = mu_addr_sockaddr(&addr, &sa, &len, err);
+    if (!rv && sa.ss_family == AF_INET6 &&
+        IN6_IS_ADDR_V4MAPPED(&((struct sockaddr_in6 *)&sa)->sin6_addr))
+        return mu_err_set(err, MU_EINVAL, "is IPv4 written as IPv6; write A.B.C.D:PORT");
+    return rv;
 }
 
 /* Appends the addresses of @value, which commas divide. */
@@ -129,11 +134,14 @@ static int read_addrs(const char *value, struct mu_config_list *out, struct mu_e
 {
     for (const char *p = value;; p++) {
         size_t n = strcspn(p, ",");
+        const char *end = p + n;
         char one[sizeof(out->at[0])];
         int rv;
 
         while (n && *p == ' ')
             p++, n--;
+        while (n && p[n - 1] == ' ')
+            n--;
         if (n >= sizeof(one))
             return mu_err_set(err, MU_EINVAL, "is longer than %zu bytes", sizeof(one) - 1);
         if (out->n == MU_LISTENERS_MAX)
@@ -143,7 +151,7 @@ static int read_addrs(const char *value, struct mu_config_list *out, struct mu_e
         if (rv)
             return rv;
         strcpy(out->at[out->n++], one);
-        p += n;
+        p = end;
         if (!*p)
             return 0;
     }

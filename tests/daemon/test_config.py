@@ -38,6 +38,13 @@ class Command(unittest.TestCase):
         self.assertIn('did you mean max_agents?', result.stderr)
         self.assertEqual(result.stderr.count('\n'), 1)
 
+    def test_check_ends_with_2_where_there_is_no_such_store(self):
+        self.write('[conductor]\nstore = mysql://db/muster\n')
+        result = self.run_config('check')
+        self.assertEqual(result.returncode, 2)
+        self.assertIn('mysql://db/muster', result.stderr)
+        self.assertIn('sqlite:PATH', result.stderr)
+
     def test_check_ends_with_2_without_the_file(self):
         result = self.run_config('check')
         self.assertEqual(result.returncode, 2)

@@ -133,6 +133,20 @@ static void config_reads_every_type(void **state)
     assert_int_equal(f->config->log_level, MU_LOG_DEBUG);
 }
 
+static void config_minds_no_blanks(void **state)
+{
+    struct fixture *f = *state;
+
+    load_text(f, "  [conductor]\n  listen = 127.0.0.1:1 , [::1]:2\n\tmax_agents = 7\n"
+                 "  [DEFAULT]\n    report_interval = 5\n    service_down_time = 50s  \n");
+    assert_int_equal(f->config->listen.n, 2);
+    assert_string_equal(f->config->listen.at[0], "127.0.0.1:1");
+    assert_string_equal(f->config->listen.at[1], "[::1]:2");
+    assert_int_equal(f->config->max_agents, 7);
+    assert_true(f->config->policies.at[0].times.interval == 5 * MU_SEC);
+    assert_true(f->config->policies.at[0].times.down == 50 * MU_SEC);
+}
+
 static void config_keeps_policies_in_the_order_of_the_file(void **state)
 {
     struct fixture *f = *state;
@@ -196,6 +210,7 @@ static void config_names_the_nearest_of_an_unknown_name(void **state)
     refuses(f, "[plicy a]\nbinary = x\n", ":1: ", "[plicy a]");
     refuses(f, "[log]\nlisten = 127.0.0.1:1\n", ":2: ", "belongs in [conductor]");
     refuses(f, "[policy a]\nlevel = info\n", ":2: ", "belongs in [log]");
+    refuses(f, "[conductor]\nreport_interval = 5\n", ":2: ", "belongs in [DEFAULT]");
     refuses(f, "[conductor]\ncolour = red\n", ":2: ", "unknown setting colour");
 }
 
@@ -216,6 +231,7 @@ static void config_names_the_value_and_what_is_allowed(void **state)
     refuses(f, "[log]\nlevel = loud\n", "loud", "error warn info debug");
     refuses(f, "[conductor]\nlisten = 127.0.0.1\n", "127.0.0.1", "port");
     refuses(f, "[conductor]\nlisten = example.org:1\n", "example.org");
+    refuses(f, "[conductor]\nlisten = [::ffff:127.0.0.1]:1\n", ":2: ", "A.B.C.D:PORT");
     refuses(f, "[conductor]\nlisten = http://127.0.0.1:1\n", "is a URL");
     refuses(f, "[conductor]\nstore = /var/lib/x.db\n", "sqlite:/var/lib/x.db");
     refuses(f, "[conductor]\nstore =\n", ":2: ", "empty");
@@ -386,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(config_is_whole_without_a_file),
         CASE(config_reads_every_type),
+        CASE(config_minds_no_blanks),
         CASE(config_keeps_policies_in_the_order_of_the_file),
         CASE(config_lets_the_stronger_place_win),
         CASE(config_refuses_a_pattern_that_is_not_closed),
