@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -31,6 +33,7 @@ static atomic_int max_level = MU_LOG_INFO;
 static atomic_int chosen = MU_LOG_TEXT;
 static atomic_int journal_fd = -1; /* made at the first setup that wants it, never closed */
 static atomic_bool behind_journal; /* our stderr is one of journald's streams */
+static atomic_uint left_out;       /* lines, since standard error was full */
 
 /* A line while it is made, on the stack: a log must work without memory. What does not fit is
  * left out by whole values, so that JSON stays JSON. */
@@ -150,13 +153,26 @@ static void put_message(struct line *line, const char *room, const char *what,
     }
 }
 
+/* Whether standard error takes a piece of up to PIPE_BUF bytes now; so does one that is closed,
+ * whose error write() finds. */
+static bool is_writable(void)
+{
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&p, 1, 0) != 0;
+}
+
 static void write_stderr(const struct line *line)
 {
     const char *p = line->text;
     size_t n = line->n;
 
-    while (n > 0) {
-        ssize_t done = write(STDERR_FILENO, p, n);
+    if (!is_writable()) {
+        left_out++;
+        return;
+    }
+    while (n > 0 && is_writable()) {
+        ssize_t done = write(STDERR_FILENO, p, n < PIPE_BUF ? n : PIPE_BUF);
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)
@@ -265,8 +281,8 @@ static bool write_journal(enum mu_log_level level, const char *room, const char 
     return sent >= 0;
 }
 
-static void emit(enum mu_log_level level, const char *room, const char *what,
-                 const struct mu_kv *kvs, size_t n)
+static void put_out(enum mu_log_level level, const char *room, const char *what,
+                    const struct mu_kv *kvs, size_t n)
 {
     int how = atomic_load(&chosen);
 
@@ -276,24 +292,34 @@ static void emit(enum mu_log_level level, const char *room, const char *what,
         write_text(level, room, what, kvs, n);
 }
 
+static void emit(enum mu_log_level level, const char *room, const char *what,
+                 const struct mu_kv *kvs, size_t n)
+{
+    if (left_out && is_writable())
+        put_out(MU_LOG_WARN, "log", "lines left out, since nobody read them",
+                (const struct mu_kv[]){MU_KVU("lines", atomic_exchange(&left_out, 0))}, 1);
+    put_out(level, room, what, kvs, n);
+}
+
 /* Lines that are repeated. A kind of line is its room and its text. */
-#define KINDS   64
-#define WINDOW  (10 * MU_SEC)
-#define ALLOWED 10
+#define KINDS           64
+#define WINDOW          (10 * MU_SEC)
+#define ALLOWED         10
+#define CHANGES_ALLOWED 1000
 
 static struct kind {
     char room[24], what[104]; /* "" = free */
     enum mu_log_level level;
     mu_time since;
-    unsigned count; /* in this window; what is above ALLOWED was held back */
+    unsigned count, allowed; /* in this window; what is above was held back */
 } kinds[KINDS];
 static pthread_mutex_t kinds_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void tell_held_back(struct kind *kind)
 {
-    if (kind->count > ALLOWED)
+    if (kind->count > kind->allowed)
         emit(kind->level, kind->room, kind->what,
-             (const struct mu_kv[]){MU_KVU("held_back", kind->count - ALLOWED)}, 1);
+             (const struct mu_kv[]){MU_KVU("held_back", kind->count - kind->allowed)}, 1);
     kind->room[0] = '\0';
 }
 
@@ -326,7 +352,7 @@ static struct kind *kind_of(enum mu_log_level level, const char *room, const cha
     return free_one;
 }
 
-static bool held_back(enum mu_log_level level, const char *room, const char *what)
+static bool held_back(enum mu_log_level level, const char *room, const char *what, unsigned allowed)
 {
     mu_time now = mu_clock_now();
     struct kind *kind;
@@ -335,7 +361,9 @@ static bool held_back(enum mu_log_level level, const char *room, const char *wha
     pthread_mutex_lock(&kinds_lock);
     close_windows(now);
     kind = level == MU_LOG_ERROR ? NULL : kind_of(level, room, what, now);
-    held = kind && ++kind->count > ALLOWED;
+    if (kind)
+        kind->allowed = allowed;
+    held = kind && ++kind->count > allowed;
     pthread_mutex_unlock(&kinds_lock);
     return held;
 }
@@ -411,6 +439,13 @@ int mu_log_on(enum mu_log_level level)
 void mu_log_write(enum mu_log_level level, const char *room, const char *what,
                   const struct mu_kv *kvs, size_t n)
 {
-    if (mu_log_on(level) && !held_back(level, room, what))
+    if (mu_log_on(level) && !held_back(level, room, what, ALLOWED))
+        emit(level, room, what, kvs, n);
+}
+
+void mu_log_change(enum mu_log_level level, const char *room, const char *what,
+                   const struct mu_kv *kvs, size_t n)
+{
+    if (mu_log_on(level) && !held_back(level, room, what, CHANGES_ALLOWED))
         emit(level, room, what, kvs, n);
 }

@@ -2,7 +2,8 @@
  *
  * error wants a person, warn may, info is a change of the fleet or of us, debug is the rest; a
  * heartbeat is debug. Who handles an error logs it, once. Any thread may log; a line is written
- * whole by one write(2) to standard error, or to journald's socket with fields.
+ * whole by one write(2) to standard error, or to journald's socket with fields. Where nobody reads
+ * and the pipe is full, lines are left out and counted: a log must hold nobody up.
  */
 #ifndef MU_BASE_LOG_H
 #define MU_BASE_LOG_H
@@ -38,6 +39,11 @@ int mu_log_on(enum mu_log_level level);
  * told in one line afterwards; errors are never held back. */
 void mu_log_write(enum mu_log_level level, const char *room, const char *what,
                   const struct mu_kv *kvs, size_t n);
+
+/* The same for changes of the fleet, which are no repeats: held back only above 1,000 of one kind.
+ */
+void mu_log_change(enum mu_log_level level, const char *room, const char *what,
+                   const struct mu_kv *kvs, size_t n);
 
 /* Tells at once what was held back: at the end, and now and then where nothing else is logged. */
 void mu_log_flush(void);

@@ -2,6 +2,7 @@
  * that stands in for journald's. The clock is the test's own (meson.build wraps it). */
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -179,6 +180,45 @@ static void log_tells_what_was_held_back_at_the_end(void **state)
     assert_string_equal(written(), "");
 }
 
+static void log_holds_changes_back_later(void **state)
+{
+    struct mu_kv kv = MU_KVI("n", 1);
+    unsigned lines = 0;
+
+    for (int i = 0; i < 1001; i++)
+        mu_log_change(MU_LOG_INFO, "fleet", "up", &kv, 1);
+    for (const char *p = written(); (p = strchr(p, '\n')) != NULL; p++)
+        lines++;
+    assert_int_equal(lines, 1000);
+    mu_log_flush();
+    assert_string_equal(written(), "info fleet: up held_back=1\n");
+}
+
+static void log_waits_for_no_reader(void **state)
+{
+    char out[64 << 10];
+    int ends[2], lines = 0;
+    ssize_t n;
+
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    fcntl(ends[1], F_SETFL, 0); /* only the reading end */
+    dup2(ends[1], STDERR_FILENO);
+    for (int i = 0; i < 5000; i++) /* more than a pipe holds */
+        mu_error("a", "b", MU_KVI("n", i));
+    while (read(ends[0], out, sizeof(out)) > 0)
+        ;
+    mu_error("a", "c", MU_KVI("n", 1));
+    n = read(ends[0], out, sizeof(out) - 1);
+    assert_true(n > 0);
+    out[n] = '\0';
+    assert_int_equal(
+        sscanf(out, "warn log: lines left out, since nobody read them lines=%d", &lines), 1);
+    assert_true(lines > 0 && lines < 5000);
+    assert_non_null(strstr(out, "\nerror a: c n=1\n"));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void log_holds_no_error_back(void **state)
 {
     for (int i = 0; i < 100; i++)
@@ -323,6 +363,8 @@ int main(void)
         TEST(log_line_has_a_bound),
         TEST(log_holds_repeated_lines_back_and_says_so),
         TEST(log_tells_what_was_held_back_at_the_end),
+        TEST(log_holds_changes_back_later),
+        TEST(log_waits_for_no_reader),
         TEST(log_holds_no_error_back),
         TEST(log_writes_what_it_cannot_count),
         TEST(log_lines_of_threads_are_whole),
