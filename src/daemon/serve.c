@@ -12,6 +12,7 @@
 #include "conductor/intake.h"
 #include "daemon/rooms.h"
 #include "daemon/secret.h"
+#include "outlet/diary.h"
 
 /* The happy path: build() from the store upwards, uv_run(), a signal, drain(), the journal is
  * empty, leave() goes from the doors inwards, the loop has no handle left, free_rooms(). What fails
@@ -343,11 +344,13 @@ static int build_outlets(struct mu_rooms *rooms, struct mu_err *err)
                                          .keep = (uint64_t)rooms->config->event_max};
     int rv = mu_metrics_new(&rooms->metrics, bus, MUSTER_VERSION);
 
-    /* An event is counted, journalled, told, in this order. */
+    /* An event is counted, journalled, told, logged, in this order. */
     if (!rv)
         rv = mu_journal_new(&rooms->journal, &jc, &rooms->boot, mu_clock_now(), mu_clock_wall());
     if (!rv)
         rv = mu_watch_new(&rooms->watch, bus, rooms->boot.seq, MU_WATCH_EVENTS);
+    if (!rv)
+        rv = mu_diary_attach(bus);
     return rv ? mu_err_wrap(err, rv, "outlets") : 0;
 }
 

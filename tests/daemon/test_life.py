@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""A conductor's life as a process: start, ports, signals, end."""
+"""A conductor's life as a process: start, ports, signals, log, end."""
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.parse
 
 from lib import tap, wait
 from lib.conductor import MUSTER, Conductor, clean_env
@@ -148,6 +150,34 @@ class Begin(unittest.TestCase):
         self.addCleanup(c.clean)
         self.assertNotEqual(c.launch().process.wait(wait.PATIENCE), 0)
         self.assertIn('LimitNOFILE', c.log())
+
+
+class Log(unittest.TestCase):
+    def test_each_change_is_a_line_with_its_reason(self):
+        with Conductor() as c:
+            with Sender(c.agents_port, [f'a{i}@h' for i in range(20)]) as sender:
+                wait.until(lambda: sender.acked > 1, 'acks')
+                sender.silent.set()
+                wait.until(lambda: len(c.downs()) == 20, lambda: c.states())
+            c.web.ask('PUT', '/v1/agents/a1@h/status', {'status': 'disabled', 'reason': 'new disks'})
+            c.stop()
+            lines = c.log().splitlines()
+            for i in range(20):
+                about = [line for line in lines if f' agent=a{i}@h ' in line]
+                self.assertIn('info fleet: joined ', about[0])
+                self.assertRegex('\n'.join(about), r'warn fleet: down .*from=suspect to=down '
+                                                    r'reason=silence silence_ms=\d+ threshold_ms=3000')
+            self.assertRegex(c.log(), 'info fleet: disabled agent=a1@h .*reason="new disks"')
+
+    def test_in_json_each_line_is_an_object_whatever_the_name(self):
+        names = ['a"b@h', 'a\\b@h', 'ä é@h', 'a=b {c}@"x": 1', '😀@h']
+        with Conductor(args=['--log-format', 'json']) as c:
+            for name in names:
+                path = '/v1/agents/' + urllib.parse.quote(name, safe='@') + '/beat'
+                self.assertEqual(c.web.ask('PUT', path).status, 201)
+            c.stop()
+            lines = [json.loads(line) for line in c.log().splitlines()]
+            self.assertEqual([line['agent'] for line in lines if line['message'] == 'joined'], names)
 
 
 class End(unittest.TestCase):
