@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -12,6 +13,7 @@ from lib import tap, wait
 from lib.conductor import Conductor, muster
 from lib.program import Program
 from lib.wait import SANITIZED
+from lib.web import Web
 
 SOON = 5.0 if SANITIZED else 0.2     # what a watched end may take to be known
 SUSPECT = 5.0 if SANITIZED else 0.1  # what the end of a stream may take
@@ -216,6 +218,33 @@ class Away(Case):
         agent = Program('agent', '--name', 'a@h', '--conductor', f'localhost:{self.c.agents_port}')
         self.addCleanup(agent.__exit__)
         self.await_state('a@h', 'up')
+
+
+class Six(unittest.TestCase):
+    """Everything by IPv6: joins, datagrams, the API, the tools, a second start."""
+
+    def test_loopback_of_ipv6_is_as_good(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
+            c = Conductor(folder=folder)
+            c.command = lambda: [word.replace('127.0.0.1', '[::1]') for word in Conductor.command(c)]
+            self.addCleanup(c.clean)
+            c.start()
+            agent = Program('agent', '--name', 'a@h', '--interval', '300ms', '--conductor',
+                            f'[::1]:{c.agents_port}')
+            self.addCleanup(agent.__exit__)
+            web = Web(c.http_port, host='::1')
+
+            def tool(*args):
+                return muster(*args, '--conductor', f'http://[::1]:{c.http_port}')
+
+            wait.until(lambda: tool('is-up', 'a@h').returncode == 0, 'a@h up')
+            wait.until(lambda: web.metric('muster_datagrams_total') > 2, 'datagrams')
+            c.kill()
+            c.start()
+            wait.until(lambda: tool('is-up', 'a@h').returncode == 0, 'a@h up again')
+            self.assertEqual(agent.stop(), 0)
+            self.assertEqual(tool('list', '-f', 'value', '-c', 'State').stdout, 'left\n')
+            self.assertEqual(tool('disable', 'a@h', '--reason', 'six').returncode, 0)
 
 
 class Token(unittest.TestCase):
