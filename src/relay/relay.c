@@ -5,7 +5,10 @@
  * An agent that has left or ended is kept until the conductor has been told, which may be a while
  * when it is away. A line that wants the name anew meanwhile waits in the agent (.again), the last
  * one only. One that was refused or superseded is kept until its program goes: its next beat would
- * be another join, and take the name back. */
+ * be another join, and take the name back.
+ *
+ * Who writes faster than he reads the answers is read no further until he has. Who reads none at
+ * all for a while gets none from then on: his beats count, and he is not to die of answers. */
 #include "relay/relay.h"
 
 #include <errno.h>
@@ -29,9 +32,11 @@
 #define PROGRAMS_MAX 4096
 #define AGENTS_MAX   100000
 #define INPUT_MAX    ((size_t)2 * MU_LINE_MAX)
-#define IDLE_MAX     4096               /* bytes of input's memory that an idle program keeps */
-#define ANSWERS_MAX  ((size_t)64 << 10) /* bytes that wait for a program that does not read */
-#define REST         MU_SEC             /* of the door, without a descriptor for who waits there */
+#define IDLE_MAX     4096 /* bytes of input's memory that an idle program keeps */
+#define ANSWERS_FULL                                                                               \
+    ((size_t)32 << 10)  /* bytes that wait to be read, before another line is done */
+#define PATIENCE MU_SEC /* with who reads none of them */
+#define REST     MU_SEC /* of the door, without a descriptor for who waits there */
 
 struct agent {
     UT_hash_handle hh;
@@ -50,8 +55,10 @@ struct program {
     struct program *prev, *next;
     struct agent *agents;
     struct mu_pid *pid;
+    struct mu_alarm *patience;
     struct mu_buf in, out;
     int fd;
+    bool deaf; /* gets no answers */
 };
 
 struct mu_relay {
@@ -274,11 +281,17 @@ static void close_program(struct program *program)
     DL_DELETE(relay->programs, program);
     relay->nprograms--;
     mu_pid_stop(program->pid);
+    mu_alarm_free(program->patience);
     mu_buf_fini(&program->in);
     mu_buf_fini(&program->out);
     uv_poll_stop(&program->poll);
     close(program->fd);
     uv_close((uv_handle_t *)&program->poll, program_gone);
+}
+
+static bool is_full(const struct program *program)
+{
+    return program->out.len >= ANSWERS_FULL;
 }
 
 static void flush(struct program *program)
@@ -292,18 +305,27 @@ static void flush(struct program *program)
             n = (ssize_t)program->out.len; /* reading will tell */
         mu_buf_drop(&program->out, n < 0 ? 0 : (size_t)n);
     }
-    uv_poll_start(&program->poll, UV_READABLE | (program->out.len ? UV_WRITABLE : 0), on_program);
+    if (is_full(program))
+        mu_alarm_set(program->patience, PATIENCE);
+    else
+        mu_alarm_stop(program->patience);
+    uv_poll_start(&program->poll,
+                  (is_full(program) ? 0 : UV_READABLE) | (program->out.len ? UV_WRITABLE : 0),
+                  on_program);
 }
 
 static void answer(struct program *program, int rv, const struct mu_err *err)
 {
+    if (program->deaf)
+        return;
     if (rv)
         mu_buf_printf(&program->out, "error: %s\n", err->text);
     else
         mu_buf_puts(&program->out, "ok\n");
 }
 
-/* Does the whole lines that have come. Returns whether the program may go on. */
+/* Does the whole lines that have come, until answers wait. Returns whether the program may go on.
+ */
 static bool do_lines(struct program *program)
 {
     struct mu_buf *in = &program->in;
@@ -311,7 +333,8 @@ static bool do_lines(struct program *program)
     size_t done = 0;
     uint8_t *end;
 
-    while (done < in->len && (end = memchr(in->data + done, '\n', in->len - done)) != NULL) {
+    while (!is_full(program) && done < in->len &&
+           (end = memchr(in->data + done, '\n', in->len - done)) != NULL) {
         char *text = (char *)in->data + done;
         size_t n = (size_t)(end - in->data) - done;
 
@@ -325,15 +348,51 @@ static bool do_lines(struct program *program)
                    &err);
         else
             answer(program, do_line(program, text, &err), &err);
-        if (program->out.failed)
-            return false;
     }
     mu_buf_drop(in, done);
     if (in->len == 0 && in->cap > IDLE_MAX) { /* of a report: not kept for beats */
         mu_buf_fini(in);
         mu_buf_init(in, INPUT_MAX);
     }
-    return in->len <= MU_LINE_MAX;
+    return !in->failed && !program->out.failed && (is_full(program) || in->len <= MU_LINE_MAX);
+}
+
+/* Does lines and sends answers as far as that goes. Returns whether the program is still there. */
+static bool serve(struct program *program)
+{
+    bool was_full;
+
+    do {
+        if (!do_lines(program)) {
+            mu_warn("relay", "a local program was cut off",
+                    MU_KVS("why", "a line too long, or out of memory"));
+            close_program(program);
+            return false;
+        }
+        was_full = is_full(program);
+        flush(program);
+    } while (was_full && !is_full(program));
+    return true;
+}
+
+/* It goes on without answers. */
+static bool deafen(struct program *program)
+{
+    program->deaf = true;
+    mu_buf_fini(&program->out);
+    mu_buf_init(&program->out, 0);
+    return serve(program);
+}
+
+static void on_patience_over(void *ctx)
+{
+    struct program *program = ctx;
+    struct mu_relay *relay = program->relay;
+
+    mu_warn("relay", "a local program does not read its answers, and gets no more",
+            MU_KVS("agent", program->agents ? program->agents->name : ""));
+    (void)deafen(program);
+    mu_uplink_stir(relay->up);
 }
 
 /* Reads once and does what came. Returns whether there may be more; else the program is gone. */
@@ -344,15 +403,10 @@ static bool read_some(struct program *program)
 
     if (n > 0) {
         mu_buf_put(&program->in, bytes, (size_t)n);
-        if (!program->in.failed && do_lines(program)) {
-            flush(program);
-            return true;
-        }
-        mu_warn("relay", "a local program was cut off",
-                MU_KVS("why", "a line too long, or answers that it does not read"));
-    } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return true;
+        return serve(program);
     }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return true;
     close_program(program);
     return false;
 }
@@ -361,10 +415,9 @@ static void on_program(uv_poll_t *poll, int status, int events)
 {
     struct program *program = poll->data;
     struct mu_relay *relay = program->relay;
+    bool lives = !(events & UV_WRITABLE) || serve(program);
 
-    if (events & UV_WRITABLE)
-        flush(program);
-    if (status < 0 || (events & UV_READABLE))
+    if (lives && (status < 0 || (events & UV_READABLE)))
         (void)read_some(program);
     mu_uplink_stir(relay->up);
 }
@@ -374,16 +427,16 @@ static void on_process_end(void *ctx)
 {
     struct program *program = ctx;
     struct mu_relay *relay = program->relay;
+    bool lives;
     int waiting;
 
     mu_pid_stop(program->pid);
     program->pid = NULL;
-    while (ioctl(program->fd, FIONREAD, &waiting) == 0 && waiting > 0)
-        if (!read_some(program)) {
-            mu_uplink_stir(relay->up);
-            return;
-        }
-    close_program(program);
+    lives = deafen(program);
+    while (lives && ioctl(program->fd, FIONREAD, &waiting) == 0 && waiting > 0)
+        lives = read_some(program);
+    if (lives)
+        close_program(program);
     mu_uplink_stir(relay->up);
 }
 
@@ -430,8 +483,11 @@ static void on_caller(uv_poll_t *poll, int status, int events)
         return;
     }
     program = relay->nprograms < PROGRAMS_MAX ? mu_alloc(sizeof(*program)) : NULL;
-    if (!program || uv_poll_init(relay->loop, &program->poll, fd)) {
+    if (!program || mu_alarm_new(&program->patience, relay->loop, on_patience_over, program) != 0 ||
+        uv_poll_init(relay->loop, &program->poll, fd)) {
         mu_warn("relay", "no room for a local program", MU_KVU("programs", relay->nprograms));
+        if (program)
+            mu_alarm_free(program->patience);
         mu_free(program);
         close(fd);
         return;
@@ -440,7 +496,7 @@ static void on_caller(uv_poll_t *poll, int status, int events)
     program->fd = fd;
     program->poll.data = program;
     mu_buf_init(&program->in, INPUT_MAX);
-    mu_buf_init(&program->out, ANSWERS_MAX);
+    mu_buf_init(&program->out, 0);
     DL_APPEND(relay->programs, program);
     relay->nprograms++;
     watch_process(program);

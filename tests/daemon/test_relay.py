@@ -200,6 +200,21 @@ class Relay(unittest.TestCase):
         self.assertTrue(other.say('bye a@h').startswith('error: '))
         self.await_state('a@h', 'up')
 
+    def test_each_line_of_a_burst_is_answered(self):
+        local, lines = self.local(), 20000
+        local.sock.sendall(b'x\n' * lines)
+        for _ in range(lines):
+            self.assertTrue(local.file.readline().startswith(b'error: '))
+        self.assertEqual(local.say('beat a@h'), 'ok')
+
+    def test_program_that_reads_no_answers_lives_on(self):
+        local = self.local()
+        local.sock.sendall(b'beat a@h\n' * 100000)
+        local.sock.sendall(b'beat b@h\n')
+        self.await_state('b@h', 'up')
+        self.assertEqual(self.relay.log().count('does not read its answers, and gets no more agent=a@h'), 1)
+        self.assertEqual(self.c.states()['a@h'], 'up')
+
     def test_line_without_an_end_is_cut_off(self):
         local = self.local()
         try:
