@@ -3,6 +3,7 @@
 #include "agent/inner.h"
 #include "base/mem.h"
 #include "base/name.h"
+#include "base/utf8.h"
 
 #define INTERVAL_MAX (10 * 86400 * MU_SEC)
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 const char *muster_strerror(int code)
 {
     switch (code) {
@@ -34,20 +36,29 @@ const char *mu_err_name(int code)
     }
 }
 
-/* Cuts @text to @max bytes, and no character of UTF-8 in half. */
-static void cut(char *text, size_t max)
+/* Stores @text, cut where it is too long, but no character of UTF-8 in half. What others wrote may
+ * be quoted in it: all that is no text for one line of a terminal becomes '?'. */
+static void store(struct mu_err *err, int code, char *text)
 {
     size_t n = strlen(text);
 
-    if (n <= max)
-        return;
-    n = max;
-    while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
-        n--;
-    text[n] = '\0';
-}
+    if (n >= MU_ERR_TEXT_MAX) {
+        n = MU_ERR_TEXT_MAX - 1;
+        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
+            n--;
+        text[n] = '\0';
+    }
+    for (size_t at = 0; at < n;) {
+        uint32_t cp = 0;
+        int len = mu_utf8_next(text + at, n - at, &cp);
 
-#define MAX (MU_ERR_TEXT_MAX - 1)
+        if (!mu_utf8_visible(cp))
+            memset(text + at, '?', len ? (size_t)len : 1);
+        at += len ? (size_t)len : 1;
+    }
+    err->code = code;
+    memcpy(err->text, text, n + 1);
+}
 
 int mu_err_set(struct mu_err *err, int code, const char *fmt, ...)
 {
@@ -59,9 +70,7 @@ int mu_err_set(struct mu_err *err, int code, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args); /* apart from err->text, which may be an argument */
     va_end(args);
-    cut(text, MAX);
-    err->code = code;
-    memcpy(err->text, text, strlen(text) + 1);
+    store(err, code, text);
     return code;
 }
 
@@ -74,13 +83,10 @@ int mu_err_wrap(struct mu_err *err, int code, const char *fmt, ...)
     if (!err)
         return code;
     va_start(args, fmt);
-    vsnprintf(text, MU_ERR_TEXT_MAX + 1, fmt, args);
+    vsnprintf(text, MU_ERR_TEXT_MAX, fmt, args);
     va_end(args);
-    cut(text, MAX);
     n = strlen(text);
     snprintf(text + n, sizeof(text) - n, ": %s", err->text[0] ? err->text : muster_strerror(code));
-    cut(text, MAX);
-    err->code = code;
-    memcpy(err->text, text, strlen(text) + 1);
+    store(err, code, text);
     return code;
 }

@@ -14,7 +14,7 @@
 
 struct mu_err {
     int code;
-    char text[MU_ERR_TEXT_MAX]; /* one line, no full stop; cut at a character's end when too long */
+    char text[MU_ERR_TEXT_MAX]; /* one line of UTF-8, no full stop; cut when too long */
 };
 
 /* Stores @code and the formatted text. Returns @code, so that a caller may return the call. */

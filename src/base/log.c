@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/name.h"
+#include "base/utf8.h"
 
 static const struct {
     const char *word;
@@ -82,9 +83,9 @@ static void put_escaped(struct line *line, const char *text)
             put(line, esc, 2);
         } else if (cp == '\n') {
             put(line, "\\n", 2);
-        } else if (!mu_text_visible(cp) && cp > 0xFFFF) {
+        } else if (!mu_utf8_visible(cp) && cp > 0xFFFF) {
             put(line, "?", 1);
-        } else if (len == 0 || !mu_text_visible(cp)) {
+        } else if (len == 0 || !mu_utf8_visible(cp)) {
             put(line, esc, (size_t)snprintf(esc, sizeof(esc), "\\u%04x", (unsigned)cp));
         } else {
             put(line, text, (size_t)len);

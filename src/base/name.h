@@ -22,14 +22,4 @@ int mu_text_check(const char *text, size_t n, size_t max, const char *what, stru
  * bytes. Returns 0, or MU_EINVAL. */
 int mu_name_parse(const char *text, char *binary, char *host, struct mu_err *err);
 
-/* Whether @n bytes are valid UTF-8 (RFC 3629). */
-int mu_utf8_valid(const char *text, size_t n);
-
-/* Reads one character of at most @n bytes. Returns its length; 0 when there is none or it is not
- * valid, *@out untouched. */
-int mu_utf8_next(const char *text, size_t n, uint32_t *out);
-
-/* Whether character @cp may stand in a text: no control, bidi or zero-width character. */
-int mu_text_visible(uint32_t cp);
-
 #endif

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/name.h"
 #include "http/handlers.h"
+#include "http/token.h"
 #include "http/view.h"
 
 #define ROWS_A_SLICE 4096
@@ -153,48 +154,6 @@ static void walk_free(struct walk *walk)
     mu_free(walk);
 }
 
-/* ---- page tokens: base64url of the name of the last agent written ---- */
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static void put_token(struct mu_buf *out, const char *name)
-{
-    uint32_t bits = 0;
-    unsigned n = 0;
-
-    for (; *name; name++) {
-        bits = bits << 8 | (unsigned char)*name;
-        for (n += 8; n >= 6; n -= 6)
-            mu_buf_u8(out, (uint8_t)alphabet[bits >> (n - 6) & 63]);
-    }
-    if (n)
-        mu_buf_u8(out, (uint8_t)alphabet[bits << (6 - n) & 63]);
-}
-
-/* Returns 0, and the name that @token stands for in the two; or MU_EINVAL. */
-static int read_token(const char *token, char *binary, char *host)
-{
-    char name[MU_NAME_TEXT];
-    size_t len = 0;
-    uint32_t bits = 0;
-    unsigned n = 0;
-
-    for (; *token; token++) {
-        const char *at = strchr(alphabet, *token);
-
-        if (!at || len + 1 >= sizeof(name))
-            return MU_EINVAL;
-        bits = bits << 6 | (uint32_t)(at - alphabet);
-        n += 6;
-        if (n >= 8) {
-            n -= 8;
-            name[len++] = (char)(bits >> n & 255);
-        }
-    }
-    name[len] = '\0';
-    return mu_name_parse(name, binary, host, NULL);
-}
-
 /* ---- the answer ---- */
 
 static void put_link(struct mu_req *req, const char *token)
@@ -223,7 +182,7 @@ static void finish(struct walk *walk, bool more)
 
     mu_buf_init(&token, MU_URL_MAX);
     if (more)
-        put_token(&token, walk->last);
+        mu_token_write(&token, walk->last);
     mu_json_end(&walk->json);
     mu_json_some(&walk->json, "next_page_token", mu_buf_text(&token));
     mu_json_end(&walk->json);
@@ -530,7 +489,7 @@ static bool read_page(struct walk *walk)
         return false;
     if (!token)
         return true;
-    if (!walk->sort && read_token(token, walk->binary, walk->host) == 0) {
+    if (!walk->sort && mu_token_read(token, walk->binary, walk->host) == 0) {
         walk->started = true;
         return true;
     }

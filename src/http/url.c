@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/name.h"
+#include "base/utf8.h"
 
 static int hex(char c)
 {

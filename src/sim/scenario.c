@@ -179,6 +179,9 @@ static int read_step(struct reader *r, struct mu_step *step, mu_dur before)
         rv = read_time(r, &step->length);
         if (rv)
             return rv;
+        if (step->length == 0)
+            return mu_err_set(r->err, MU_EINVAL, "%s:%u: 'for' takes a time above 0", r->name,
+                              r->line);
     }
     if (r->word[0])
         return expected(r, acts[step->act].lasts ? "'for TIME' or the end of the line"

@@ -9,6 +9,7 @@
 #include "base/name.h"
 #include "base/rng.h"
 #include "base/state.h"
+#include "base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,11 +1,13 @@
-/* Paths and queries: whatever is taken apart has parts that are UTF-8 without a NUL, and in order.
- */
+/* Paths, queries and page tokens: whatever is taken apart has parts that are UTF-8 without a NUL,
+ * and in order; a name's token reads back as the name. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/name.h"
+#include "base/utf8.h"
 #include "http/guard.h"
+#include "http/token.h"
 #include "http/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -15,6 +17,23 @@ static void check_part(const struct mu_url *url, const char *part)
     if (part < url->text || part >= url->text + sizeof(url->text) ||
         !mu_utf8_valid(part, strlen(part)))
         abort();
+}
+
+static void check_token(const char *text)
+{
+    char binary[MU_NAME_PART_MAX + 1], host[MU_NAME_PART_MAX + 1];
+    char binary2[MU_NAME_PART_MAX + 1], host2[MU_NAME_PART_MAX + 1];
+    struct mu_buf token;
+
+    mu_token_read(text, binary, host); /* any rubbish */
+    if (mu_name_parse(text, binary, host, NULL) != 0)
+        return;
+    mu_buf_init(&token, 0);
+    mu_token_write(&token, text);
+    if (mu_token_read(mu_buf_text(&token), binary2, host2) != 0 || strcmp(binary, binary2) ||
+        strcmp(host, host2))
+        abort();
+    mu_buf_fini(&token);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -42,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else if (!err.text[0]) {
         abort();
     }
+    check_token(raw);
     mu_guard_host(raw, "10.0.0.1", raw);
     mu_guard_origin(raw, raw);
     mu_guard_accepts(raw, "application/json");

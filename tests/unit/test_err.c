@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/name.h"
+#include "base/utf8.h"
 #include "lib/test.h"
 
 static void err_set_stores_code_and_text(void **state)
@@ -68,6 +69,16 @@ static void err_is_cut_at_a_characters_end(void **state)
     }
 }
 
+static void err_quotes_rubbish_as_one_line(void **state)
+{
+    struct mu_err err = {0};
+
+    mu_err_set(&err, MU_EINVAL, "not '%s'", "a\n\x1b[2J\xff\xe2\x82 \xe2\x80\xae\xc3\xa9");
+    assert_string_equal(err.text, "not 'a??[2J??? ???\xc3\xa9'");
+    mu_err_wrap(&err, MU_EINVAL, "%s", "\t");
+    assert_string_equal(err.text, "?: not 'a??[2J??? ???\xc3\xa9'");
+}
+
 static void strerror_has_a_text_for_each_error(void **state)
 {
 #define CHECK(name, value, text)                                                                   \
@@ -90,6 +101,7 @@ int main(void)
         cmocka_unit_test(err_wrap_of_nothing_tells_the_code),
         cmocka_unit_test(err_may_use_its_own_text),
         cmocka_unit_test(err_is_cut_at_a_characters_end),
+        cmocka_unit_test(err_quotes_rubbish_as_one_line),
         cmocka_unit_test(strerror_has_a_text_for_each_error),
     };
 

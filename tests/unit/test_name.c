@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "lib/test.h"
 
 static int check(const char *part, int is_binary, struct mu_err *err)
@@ -199,26 +200,6 @@ static void name_error_cuts_a_long_value(void **state)
     assert_true(strlen(err.text) < 250);
 }
 
-/* Every character is one that decodes to itself, or a surrogate. */
-static void utf8_next_reads_every_character(void **state)
-{
-    for (uint32_t cp = 0; cp <= 0x10FFFF; cp++) {
-        char p[4];
-        uint32_t got = 0;
-        size_t n = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-        for (size_t i = n - 1; i > 0; i--)
-            p[i] = (char)(0x80 | (cp >> (6 * (n - 1 - i)) & 0x3F));
-        p[0] = (char)(n == 1 ? cp : (0xF00U >> n & 0xFF) | cp >> (6 * (n - 1)));
-        if (cp >= 0xD800 && cp <= 0xDFFF) {
-            assert_int_equal(mu_utf8_next(p, n, &got), 0);
-            continue;
-        }
-        assert_int_equal(mu_utf8_next(p, n, &got), n);
-        assert_int_equal(got, cp);
-        assert_int_equal(mu_utf8_next(p, n - 1, &got), 0);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,7 +213,6 @@ int main(void)
         cmocka_unit_test(name_parse_refuses_halves),
         cmocka_unit_test(name_parse_has_room_for_the_longest),
         cmocka_unit_test(name_error_cuts_a_long_value),
-        cmocka_unit_test(utf8_next_reads_every_character),
     };
 
     return cmocka_run_group_tests_name("name", tests, NULL, NULL);

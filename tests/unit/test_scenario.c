@@ -81,6 +81,7 @@ static void error_names_file_line_word_and_cure(void **state)
         {"pause 3 10s", "x.scn:1: expected 'for TIME' or the end of the line, not '10s'"},
         {"pause 3 for", "x.scn:1: expected a time such as 10s or 500ms, but the line ends"},
         {"pause 3 for -1s", "x.scn:1: expected a time such as 10s or 500ms, not '-1s'"},
+        {"pause 3 for 0s", "x.scn:1: 'for' takes a time above 0"},
         {"loss 20", "x.scn:1: expected a share such as 20%, not '20'"},
         {"delay rack=r1", "x.scn:1: expected a time such as 10s or 500ms, not 'rack=r1'"},
         {"kill =b", "x.scn:1: expected zone=NAME or LABEL=VALUE, each at most 63 bytes, not '=b'"},
