@@ -7,6 +7,7 @@
 
 static atomic_ulong fault_in; /* this many allocations from now; 0 = never */
 static atomic_int fault_fired;
+static _Thread_local unsigned long failures;
 
 void mu_mem_fault_at(unsigned long nth)
 {
@@ -29,6 +30,17 @@ static int fault(void)
     return 1;
 }
 
+unsigned long mu_mem_failures(void)
+{
+    return failures;
+}
+
+static void *counted(void *ptr)
+{
+    failures += ptr == NULL;
+    return ptr;
+}
+
 void *mu_alloc(size_t size)
 {
     return mu_calloc(1, size);
@@ -38,15 +50,15 @@ void *mu_alloc(size_t size)
 void *mu_calloc(size_t n, size_t size)
 {
     if (fault() || (size != 0 && n > SIZE_MAX / size)) /* sanitizers' calloc() would abort */
-        return NULL;
-    return n == 0 || size == 0 ? calloc(1, 1) : calloc(n, size);
+        return counted(NULL);
+    return counted(n == 0 || size == 0 ? calloc(1, 1) : calloc(n, size));
 }
 
 void *mu_realloc(void *ptr, size_t n, size_t size)
 {
     if (fault() || (size != 0 && n > SIZE_MAX / size))
-        return NULL;
-    return realloc(ptr, n * size != 0 ? n * size : 1);
+        return counted(NULL);
+    return counted(realloc(ptr, n * size != 0 ? n * size : 1));
 }
 
 void mu_free(void *ptr)

@@ -1,6 +1,7 @@
 /* muster: finds the command, reads its options, runs it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/near.h"
 #include "cli/options.h"
 
@@ -93,6 +95,7 @@ int main(int argc, char **argv)
 
     fill_descriptors();
     use_utf8();
+    json_set_alloc_funcs(mu_alloc, mu_free);
     signal(SIGPIPE, SIG_DFL); /* `muster list | head` ends quietly, whatever our parent ignores */
     int code = finish_output(&args, run(&args, argc, argv));
     mu_args_fini(&args);

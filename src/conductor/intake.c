@@ -224,12 +224,13 @@ static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct
         send_done(c, st, report->id, MU_EAGAIN, wait > 0 ? wait : MU_SEC);
         return;
     }
-    if (!mu_payload_ok(report->payload.p, report->payload.n)) {
-        send_done(c, st, report->id, MU_EINVAL, 0);
-        return;
-    }
-    rv = mu_heart_report(c, slot, report->payload);
-    send_done(c, st, report->id, rv == 0 ? 0 : MU_EAGAIN, rv == 0 ? 0 : 5 * MU_SEC);
+    rv = mu_payload_check(report->payload.p, report->payload.n);
+    if (rv == 0)
+        rv = mu_heart_report(c, slot, report->payload);
+    if (rv != 0 && rv != MU_EINVAL) /* for now only */
+        send_done(c, st, report->id, MU_EAGAIN, 5 * MU_SEC);
+    else
+        send_done(c, st, report->id, rv, 0);
 }
 
 static void on_leave(struct mu_conductor *c, struct mu_stream *st, const struct mu_leave *leave)

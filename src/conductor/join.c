@@ -486,8 +486,12 @@ static void join_one(struct mu_conductor *c, struct mu_batch_join *batch, size_t
     if (!admit(c, batch, i, slot))
         return;
     /* Not before: in a storm nobody's 64 KiB are looked through to be sent away. */
-    if (w.asked->payload.n && !mu_payload_ok(w.asked->payload.p, w.asked->payload.n))
-        settle(batch, i, MU_EINVAL, 0, "payload is not JSON");
+    if (w.asked->payload.n)
+        rv = mu_payload_check(w.asked->payload.p, w.asked->payload.n);
+    if (rv == MU_ENOMEM)
+        settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "out of memory");
+    else if (rv != 0)
+        settle(batch, i, rv, 0, "payload is not JSON");
     else if (slot == MU_NO_SLOT)
         join_new(c, batch, i, join, &w);
     else

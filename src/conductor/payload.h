@@ -2,16 +2,13 @@
 #ifndef MU_CONDUCTOR_PAYLOAD_H
 #define MU_CONDUCTOR_PAYLOAD_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define MU_PAYLOAD_DEPTH 2048 /* of objects and arrays in one another */
-
-/* Whether @n bytes are one JSON value (RFC 8259) of at most MU_PAYLOAD_MAX bytes, and nothing else.
- * Nothing is made of it, so that it takes no memory, and numbers of any size and \u0000 are as good
- * as others. */
-bool mu_payload_ok(const char *json, size_t n);
+/* Whether @n bytes are one JSON value (RFC 8259) of at most MU_PAYLOAD_MAX bytes, with no number
+ * beyond a double's range and at most 2,048 objects and arrays in one another. Returns 0,
+ * MU_EINVAL; or MU_ENOMEM, where jansson allocates by mu_alloc(). */
+int mu_payload_check(const char *json, size_t n);
 
 /* What the roster keeps of it. Not keyed: a collision costs only who makes it. */
 uint64_t mu_payload_hash(const char *json, size_t n);
