@@ -35,28 +35,52 @@ static int read_entry(struct mu_addr *addr, const char *p, size_t n, bool *forei
     return 0;
 }
 
-int mu_conductors_parse(struct mu_conductors *out, const char *text, struct mu_err *err)
+/* Hands those of HTTP or the others to @fn, where there is one. @n counts both kinds. */
+static int walk(const char *p, bool http, mu_conductor_fn fn, void *ctx, size_t n[2],
+                struct mu_err *err)
 {
-    struct mu_conductors ours = {0}, foreign = {0};
-    const char *p = text && *text ? text : "127.0.0.1:4680";
+    struct mu_addr addr;
+    size_t len;
 
-    for (;;) {
-        size_t n = strcspn(p, ",");
-        struct mu_addr addr;
-        bool is_foreign = false;
-        struct mu_conductors *list;
-        int rv = read_entry(&addr, p, n, &is_foreign, err);
+    for (;; p += len + 1) {
+        bool foreign = false;
+        int rv;
 
+        len = strcspn(p, ",");
+        rv = read_entry(&addr, p, len, &foreign, err);
         if (rv)
             return rv;
-        list = is_foreign ? &foreign : &ours;
-        if (list->n == MU_CONDUCTORS_MAX)
+        if (n[foreign]++ == MU_CONDUCTORS_MAX)
             return mu_err_set(err, MU_EINVAL, "more than %d conductors", MU_CONDUCTORS_MAX);
-        list->addrs[list->n++] = addr;
-        p += n;
-        if (*p++ == '\0')
-            break;
+        if (fn && foreign == http)
+            fn(ctx, &addr);
+        if (p[len] == '\0')
+            return 0;
     }
-    *out = ours.n ? ours : foreign;
-    return 0;
+}
+
+int mu_conductors_each(const char *text, mu_conductor_fn fn, void *ctx, struct mu_err *err)
+{
+    const char *list = text && *text ? text : "127.0.0.1:4680";
+    size_t n[2] = {0}, again[2] = {0};
+    int rv = walk(list, false, NULL, NULL, n, err);
+
+    return rv ? rv : walk(list, n[false] == 0, fn, ctx, again, err);
+}
+
+static void put(void *ctx, const struct mu_addr *addr)
+{
+    struct mu_conductors *list = ctx;
+
+    list->addrs[list->n++] = *addr;
+}
+
+int mu_conductors_parse(struct mu_conductors *out, const char *text, struct mu_err *err)
+{
+    struct mu_conductors list = {0};
+    int rv = mu_conductors_each(text, put, &list, err);
+
+    if (rv == 0)
+        *out = list;
+    return rv;
 }

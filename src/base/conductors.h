@@ -19,7 +19,12 @@ struct mu_conductors {
     struct mu_addr addrs[MU_CONDUCTORS_MAX];
 };
 
-/* Reads @text; NULL or "" is 127.0.0.1 at the default port. Returns 0, or MU_EINVAL and why. */
+/* Hands each address of @text to @fn; NULL or "" is 127.0.0.1 at the default port. Returns 0; or
+ * MU_EINVAL and why, and @fn has not run. */
+typedef void (*mu_conductor_fn)(void *ctx, const struct mu_addr *addr);
+int mu_conductors_each(const char *text, mu_conductor_fn fn, void *ctx, struct mu_err *err);
+
+/* The same into *@out, which is untouched by a failure. */
 int mu_conductors_parse(struct mu_conductors *out, const char *text, struct mu_err *err);
 
 #endif

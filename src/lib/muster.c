@@ -19,9 +19,8 @@
 #include "base/rng.h"
 #include "lib/link.h"
 
-#define CONDUCTOR_DEFAULT "muster://127.0.0.1:4680"
-#define TOLD_MAX          8
-#define TOLD_TEXT         256
+#define TOLD_MAX  8
+#define TOLD_TEXT 256
 
 struct told {
     enum muster_notice what;
@@ -265,7 +264,7 @@ static int init(struct muster_agent *a, const struct muster_agent_options *o)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&a->stepped, &attr);
     pthread_condattr_destroy(&attr);
-    a->conductor = mu_strdup(conductor && *conductor ? conductor : CONDUCTOR_DEFAULT);
+    a->conductor = mu_strdup(conductor ? conductor : "");
     if (!a->conductor)
         return MU_ENOMEM;
     rv = open_link(a);

@@ -4,67 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/addr.h"
-
-typedef int (*addr_fn)(void *ctx, const struct mu_addr *addr, struct mu_err *err);
-
-/* Hands each address of @list to @fn: those of our own scheme, or the http:// ones. */
-static int each(const char *list, bool http, addr_fn fn, void *ctx, struct mu_err *err)
-{
-    char text[1024];
-    struct mu_addr addr;
-    size_t n;
-    int rv;
-
-    for (; *list; list += n + (list[n] == ',')) {
-        n = strcspn(list, ",");
-        if (n == 0)
-            continue;
-        if (n >= sizeof(text))
-            return mu_err_set(err, MU_EINVAL, "address is longer than %zu bytes", sizeof(text) - 1);
-        snprintf(text, sizeof(text), "%.*s", (int)n, list);
-        rv = mu_addr_parse(&addr, text, err);
-        if (rv)
-            return rv;
-        if (strncmp(addr.scheme, "http", 4) == 0) {
-            if (!http)
-                continue;
-            addr.port = MU_PORT;
-            addr.path[0] = '\0';
-        } else if (addr.scheme[0] && strcmp(addr.scheme, "muster") != 0) {
-            return mu_err_set(err, MU_EINVAL,
-                              "address \"%s\": scheme \"%s\" is not muster, http or https", text,
-                              addr.scheme);
-        } else if (http) {
-            continue;
-        }
-        if (!addr.host[0] && addr.path[0] != '/')
-            return mu_err_set(err, MU_EINVAL, "address \"%s\" has neither host nor path", text);
-        addr.port = addr.port < 0 ? MU_PORT : addr.port;
-        rv = fn(ctx, &addr, err);
-        if (rv)
-            return rv;
-    }
-    return 0;
-}
-
-static int count(void *ctx, const struct mu_addr *addr, struct mu_err *err)
-{
-    size_t *n = ctx;
-
-    ++*n;
-    return 0;
-}
-
-/* Whether the http:// addresses must do. */
-static int only_http(const char *list, bool *out, struct mu_err *err)
-{
-    size_t n = 0;
-    int rv = each(list, false, count, &n, err);
-
-    *out = n == 0;
-    return rv;
-}
+#include "base/conductors.h"
 
 static void put(struct mu_peers *peers, const void *sa, socklen_t len)
 {
@@ -96,7 +36,7 @@ struct finding {
     bool resolve;
 };
 
-static int find(void *ctx, const struct mu_addr *addr, struct mu_err *err)
+static void find(void *ctx, const struct mu_addr *addr)
 {
     struct finding *f = ctx;
     struct sockaddr_storage sa;
@@ -106,36 +46,31 @@ static int find(void *ctx, const struct mu_addr *addr, struct mu_err *err)
         put(f->peers, &sa, len);
     else if (f->resolve && addr->host[0])
         resolve(f->peers, addr);
-    return 0;
 }
 
 int mu_peers_find(struct mu_peers *out, const char *list, bool resolve_names, struct mu_err *err)
 {
     struct finding f = {out, resolve_names};
-    bool http;
-    int rv = only_http(list, &http, err);
+    int rv;
 
     out->n = 0;
-    if (!rv)
-        rv = each(list, http, find, &f, err);
+    rv = mu_conductors_each(list, find, &f, err);
     if (!rv && out->n == 0)
         rv = mu_err_set(err, MU_EAGAIN, "no address of \"%s\" is known", list);
     return rv;
 }
 
-static int is_inet(void *ctx, const struct mu_addr *addr, struct mu_err *err)
+static void is_inet(void *ctx, const struct mu_addr *addr)
 {
     bool *found = ctx;
 
     *found = *found || addr->host[0] != '\0';
-    return 0;
 }
 
 bool mu_peers_datagrams(const char *list)
 {
-    bool http, found = false;
+    bool found = false;
 
-    if (only_http(list, &http, NULL) == 0)
-        each(list, http, is_inet, &found, NULL);
+    (void)mu_conductors_each(list, is_inet, &found, NULL);
     return found;
 }

@@ -8,7 +8,6 @@
 #include "base/err.h"
 
 #define MU_PEERS_MAX 16
-#define MU_PORT      4680
 
 struct mu_peer {
     struct sockaddr_storage sa;
@@ -17,13 +16,12 @@ struct mu_peer {
 
 struct mu_peers {
     size_t n;
-    struct mu_peer
-        at[MU_PEERS_MAX]; /* in the order given; a name's addresses one behind the other */
+    struct mu_peer at[MU_PEERS_MAX]; /* as given; a name's addresses one behind the other */
 };
 
-/* Reads @list: addresses by commas, of which http:// ones count only where there is no other.
- * @resolve: names are looked up, which blocks; else they are passed over. Returns 0; MU_EINVAL for
- * what is no address; MU_EAGAIN where none could be resolved. */
+/* Reads @list, see base/conductors.h; what is more than MU_PEERS_MAX is passed over. @resolve:
+ * names are looked up, which blocks; else they are passed over. Returns 0; MU_EINVAL for what is no
+ * address; MU_EAGAIN where none could be resolved. */
 int mu_peers_find(struct mu_peers *out, const char *list, bool resolve, struct mu_err *err);
 
 /* Whether @list has an address that takes datagrams: not a Unix path. */
