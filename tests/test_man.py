@@ -44,6 +44,14 @@ class Man(unittest.TestCase):
                 self.assertEqual(told, helped)
                 self.assertEqual(set(offered.group(1).split()), helped)
 
+    def test_the_command_help_prints_what_the_option_does(self):
+        self.assertEqual(muster('help').stdout, muster('--help').stdout)
+        for name in commands():
+            self.assertEqual(muster('help', name).stdout, muster(name, '--help').stdout)
+        wrong = muster('help', 'lst')
+        self.assertEqual((wrong.returncode, wrong.stderr),
+                         (2, 'muster: unknown command "lst": did you mean "list"?\n'))
+
     def test_the_page_of_the_program_lists_every_command(self):
         shown = page('muster.1').split('\nCOMMANDS\n')[1].split('\nOPTIONS\n')[0]
         listed = re.findall(r'^ {5,7}([a-z-]+)', shown, re.M)

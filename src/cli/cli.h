@@ -40,11 +40,12 @@ struct mu_option {
     const char *value; /* what it takes, in capitals: "ADDR"; NULL = a flag */
     const char *help;  /* a sentence without its full stop */
     const char *words; /* what completion offers as its value: "up down gone", MU_WORDS_FILE,
-                          MU_WORDS_AGENT; NULL = nothing */
+                          MU_WORDS_AGENT, MU_WORDS_COMMAND; NULL = nothing */
 };
 
-#define MU_WORDS_FILE  "@file"
-#define MU_WORDS_AGENT "@agent"
+#define MU_WORDS_FILE    "@file"
+#define MU_WORDS_AGENT   "@agent"
+#define MU_WORDS_COMMAND "@command"
 
 /* Options that several commands share. A command's own option of the same name hides one. */
 enum mu_opts {

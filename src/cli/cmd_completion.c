@@ -101,6 +101,8 @@ static void bash_words(const char *words)
         fputs("[[ $3 ]] || _muster_agents", stdout);
     else if (is_word(words, MU_WORDS_FILE))
         fputs("[[ $3 ]] || _muster_files", stdout);
+    else if (is_word(words, MU_WORDS_COMMAND))
+        fputs("_muster_operands ''", stdout);
     else
         printf("_muster_offer %s", words ? words : "");
 }
@@ -191,6 +193,8 @@ static void zsh_action(const char *what, const char *words)
         fputs("_muster_agents", stdout);
     else if (is_word(words, MU_WORDS_FILE))
         fputs("_files", stdout);
+    else if (is_word(words, MU_WORDS_COMMAND))
+        fputs("_muster_commands", stdout);
     else if (words)
         printf("(%s)", words);
     else
@@ -263,14 +267,19 @@ static void zsh(void)
 
 static void fish_words(const char *words)
 {
-    if (is_word(words, MU_WORDS_AGENT))
+    if (is_word(words, MU_WORDS_AGENT)) {
         fputs(" -x -a '(muster list -q --timeout 1s 2>/dev/null)'", stdout);
-    else if (is_word(words, MU_WORDS_FILE))
+    } else if (is_word(words, MU_WORDS_FILE)) {
         fputs(" -r -F", stdout);
-    else if (words)
+    } else if (is_word(words, MU_WORDS_COMMAND)) {
+        fputs(" -x -a '", stdout);
+        names_of_commands(" ");
+        putchar('\'');
+    } else if (words) {
         printf(" -x -a '%s'", words);
-    else
+    } else {
         fputs(" -x", stdout);
+    }
 }
 
 static void fish_option(const struct mu_command *command, const struct mu_option *o)

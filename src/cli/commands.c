@@ -22,6 +22,7 @@ const struct mu_command *const mu_commands[] = {
     &mu_cmd_config,
     &mu_cmd_db,
     &mu_cmd_completion,
+    &mu_cmd_help,
     &mu_cmd_version,
     NULL,
 };

@@ -16,6 +16,7 @@ extern const struct mu_command mu_cmd_enable;
 extern const struct mu_command mu_cmd_events;
 extern const struct mu_command mu_cmd_explain;
 extern const struct mu_command mu_cmd_force_down;
+extern const struct mu_command mu_cmd_help;
 extern const struct mu_command mu_cmd_is_up;
 extern const struct mu_command mu_cmd_list;
 extern const struct mu_command mu_cmd_show;

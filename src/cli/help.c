@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/near.h"
 #include "cli/options.h"
 
 #define WIDTH  80
@@ -114,4 +115,21 @@ void mu_help_print(const struct mu_command *command, FILE *out)
     fprintf(out, "%c%s.\n", command->summary[0] - 'a' + 'A', command->summary + 1);
     print_examples(out, command->examples);
     print_options(out, command);
+}
+
+int mu_help_unknown(const char *name)
+{
+    struct mu_near near;
+
+    mu_near_init(&near, name);
+    for (const struct mu_command *const *c = mu_commands; *c; c++) {
+        mu_near_try(&near, (*c)->name);
+        if (strncmp((*c)->name, name, strlen(name)) == 0)
+            near.best = (*c)->name, near.distance = 0;
+    }
+    if (!near.best)
+        return mu_cli_fail(NULL, MU_EXIT_USAGE,
+                           "unknown command \"%s\": muster --help lists the commands", name);
+    return mu_cli_fail(NULL, MU_EXIT_USAGE, "unknown command \"%s\": did you mean \"%s\"?", name,
+                       near.best);
 }

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/near.h"
 #include "cli/options.h"
 
 /* A command that printed to a full disk has failed, whatever it thinks. */
@@ -20,23 +19,6 @@ static int finish_output(const struct mu_args *args, int code)
         return code;
     return mu_cli_fail(args, code ? code : MU_EXIT_FAILED, "cannot write standard output: %s",
                        strerror(errno));
-}
-
-static int unknown_command(const char *name)
-{
-    struct mu_near near;
-
-    mu_near_init(&near, name);
-    for (const struct mu_command *const *c = mu_commands; *c; c++) {
-        mu_near_try(&near, (*c)->name);
-        if (strncmp((*c)->name, name, strlen(name)) == 0)
-            near.best = (*c)->name, near.distance = 0;
-    }
-    if (!near.best)
-        return mu_cli_fail(NULL, MU_EXIT_USAGE,
-                           "unknown command \"%s\": muster --help lists the commands", name);
-    return mu_cli_fail(NULL, MU_EXIT_USAGE, "unknown command \"%s\": did you mean \"%s\"?", name,
-                       near.best);
 }
 
 static int run(struct mu_args *args, int argc, char **argv)
@@ -60,7 +42,7 @@ static int run(struct mu_args *args, int argc, char **argv)
 
     const struct mu_command *command = mu_command_find(args->operands[0]);
     if (!command)
-        return unknown_command(args->operands[0]);
+        return mu_help_unknown(args->operands[0]);
     if (mu_args_read(args, command, (int)args->noperands, args->operands, &err) != 0)
         return mu_cli_fail_err(args, &err);
     if (mu_args_has(args, "help")) {

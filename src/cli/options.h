@@ -37,4 +37,7 @@ int mu_args_check(const struct mu_args *args, struct mu_err *err);
 /* Prints the help of @command; of the program for NULL. */
 void mu_help_print(const struct mu_command *command, FILE *out);
 
+/* Tells that there is no command @name, and which one may be meant. Returns MU_EXIT_USAGE. */
+int mu_help_unknown(const char *name);
+
 #endif
