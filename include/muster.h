@@ -155,8 +155,9 @@ MUSTER_API int muster_agent_report(struct muster_agent *agent, const char *json,
  */
 MUSTER_API int muster_agent_leave(struct muster_agent *agent, int timeout_ms);
 
-/* Ends the thread, closes and frees; NULL is allowed. An agent that has not left will be seen to
- * have died. In a forked child it only gives back what the child holds. */
+/* Ends the thread, closes and frees; NULL is allowed. Waits for a resolver that the thread has
+ * asked (see .resolve_later); nothing else blocks. An agent that has not left will be seen to have
+ * died. In a forked child it only gives back what the child holds. */
 MUSTER_API void muster_agent_close(struct muster_agent *agent);
 
 enum muster_lease_state {

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/log.h"
@@ -18,7 +19,8 @@
 #include "relay/supervise.h"
 
 #define LAST_WORD   (2 * MU_SEC)
-#define LOOK_MS     10 /* how often it is looked whether the last word was answered */
+#define MEANT       MU_SEC /* two signals nearer than this are one, as timeout(1) sends it twice */
+#define LOOK_MS     10     /* how often it is looked whether the last word was answered */
 #define NO_AGENT    UINT32_MAX
 #define OUR_SIGNALS 2 /* of those below, that stop us; a command is passed all of them */
 
@@ -30,6 +32,7 @@ struct life {
     uv_signal_t signals[MU_ARRAY_LEN(signals)];
     uv_timer_t look;
     mu_time give_up;
+    mu_time told_at; /* by SIGTERM; 0 = not yet */
     struct mu_uplink *up;
     struct mu_relay *relay;
     struct mu_supervise *command;
@@ -111,10 +114,20 @@ static void on_process_end(void *ctx)
     end(life, MU_ENDED_UNKNOWN, 0, 0);
 }
 
+static bool is_second_term(struct life *life)
+{
+    mu_time now = mu_clock_now();
+
+    if (life->told_at)
+        return now - life->told_at >= MEANT;
+    life->told_at = now;
+    return false;
+}
+
 static void on_signal(uv_signal_t *handle, int sig)
 {
     struct life *life = handle->data;
-    bool stop = sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT;
+    bool stop = sig == SIGTERM || sig == SIGINT || sig == SIGQUIT; /* SIGHUP mostly means: reload */
 
     if (life->last_word) {
         if (stop) /* once more: at once */
@@ -122,6 +135,10 @@ static void on_signal(uv_signal_t *handle, int sig)
         return;
     }
     life->stopping |= stop;
+    if (life->command && sig == SIGTERM && is_second_term(life)) {
+        mu_warn("agent", "command killed, since it did not end", MU_KVS("agent", life->name));
+        sig = SIGKILL;
+    }
     if (life->command)
         mu_supervise_signal(life->command, sig);
     else if (stop)
@@ -263,17 +280,23 @@ static void open_handles(struct life *life)
     }
 }
 
-static void close_all(struct life *life)
+/* Returns whether the loop could be closed: nobody waits half a minute for a resolver. */
+static bool close_all(struct life *life)
 {
+    bool resolving;
+
     mu_relay_free(life->relay);
     mu_supervise_free(life->command);
     mu_pid_stop(life->process);
-    mu_uplink_close(life->up);
+    resolving = mu_uplink_close(life->up);
     uv_close((uv_handle_t *)&life->look, NULL);
     for (size_t i = 0; i < MU_ARRAY_LEN(signals); i++)
         uv_close((uv_handle_t *)&life->signals[i], NULL);
+    if (resolving && life->rv == 0)
+        return false;
     uv_run(&life->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&life->loop);
+    return true;
 }
 
 int mu_life_run(const struct mu_life_config *config, int *status, struct mu_err *err)
@@ -289,7 +312,10 @@ int mu_life_run(const struct mu_life_config *config, int *status, struct mu_err 
         mu_uplink_stir(life.up);
         uv_run(&life.loop, UV_RUN_DEFAULT);
     }
-    close_all(&life);
+    if (!close_all(&life)) {
+        (void)fflush(NULL);
+        _exit(life.status); /* exit() would wait for the resolver's thread */
+    }
     *status = life.status;
     return life.rv;
 }

@@ -399,10 +399,12 @@ static void timer_gone(uv_handle_t *handle)
     drop_handle(handle->data);
 }
 
-void mu_uplink_close(struct mu_uplink *up)
+bool mu_uplink_close(struct mu_uplink *up)
 {
+    bool resolving;
+
     if (!up)
-        return;
+        return false;
     up->closing = true;
     mu_dial_close(up->dial);
     close_datagrams(up);
@@ -412,7 +414,7 @@ void mu_uplink_close(struct mu_uplink *up)
         mu_free(notice);
     }
     mu_session_free(up->session);
-    if (up->resolving)
-        (void)uv_cancel((uv_req_t *)&up->resolve);
+    resolving = up->resolving && uv_cancel((uv_req_t *)&up->resolve);
     uv_close((uv_handle_t *)&up->timer, timer_gone);
+    return resolving;
 }

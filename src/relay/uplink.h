@@ -27,7 +27,8 @@ struct mu_session *mu_uplink_session(struct mu_uplink *up);
 void mu_uplink_stir(struct mu_uplink *up);
 
 /* Frees the session and closes everything; the memory goes when the loop has let go of it. NULL is
- * allowed. */
-void mu_uplink_close(struct mu_uplink *up);
+ * allowed. Returns whether a resolver is still at work, which cannot be stopped: the loop, and
+ * exit() too, would wait for it. */
+bool mu_uplink_close(struct mu_uplink *up);
 
 #endif

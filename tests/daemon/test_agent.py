@@ -135,6 +135,33 @@ class Command(Case):
         self.assertEqual(agent.process.stdout.read(), b'stopping\n')
         self.assertEqual(self.state('a@h'), 'left')
 
+    def test_a_reload_that_is_passed_on_is_no_stop(self):
+        agent = self.agent('--name', 'a@h', '--', 'sh', '-c',
+                           'trap "echo reload" HUP; echo ready; read line; exit 4',
+                           stdin=subprocess.PIPE)
+        self.assertEqual(agent.process.stdout.readline(), b'ready\n')
+        self.await_state('a@h', 'up')
+        agent.signal(signal.SIGHUP)
+        self.assertEqual(agent.process.stdout.readline(), b'reload\n')
+        agent.process.stdin.close()
+        agent.wait()
+        self.assertEqual(self.event('a@h', 'down')['reason'], 'exited')
+
+    def test_a_second_term_kills_what_does_not_end(self):
+        agent = self.agent('--name', 'a@h', '--', 'sh', '-c',
+                           'trap "echo term" TERM; echo ready; while :; do sleep 0.05; done')
+        self.assertEqual(agent.process.stdout.readline(), b'ready\n')
+        self.await_state('a@h', 'up')
+        for _ in range(2):  # near each other they are one
+            agent.signal(signal.SIGTERM)
+            self.assertEqual(agent.process.stdout.readline(), b'term\n')
+        began = time.monotonic()
+        while agent.process.poll() is None and time.monotonic() - began < wait.PATIENCE:
+            agent.signal(signal.SIGTERM)
+            time.sleep(0.1)  # what counts is the time between them
+        self.assertEqual(agent.process.returncode, 128 + 9)
+        self.assertEqual(self.state('a@h'), 'left')
+
     def test_command_does_not_outlive_its_agent(self):
         agent = self.agent('--name', 'a@h', '--', 'sh', '-c', 'echo $$; exec sleep 1000')
         pid = int(agent.process.stdout.readline())
@@ -202,6 +229,16 @@ class Away(Case):
         agent = self.agent('--name', 'a@h')
         self.await_state('a@h', 'up')
         self.c.kill()
+        begun = time.monotonic()
+        self.assertEqual(agent.stop(), 0)
+        self.assertLess(time.monotonic() - begun, 3 + SLACK)
+
+    @unittest.skipIf(SANITIZED, 'a sanitizer wants to be loaded first')
+    def test_a_resolver_that_hangs_holds_up_no_end(self):
+        agent = Program('agent', '--name', 'a@h', '--conductor', 'nowhere.invalid:1',
+                        env={'LD_PRELOAD': os.environ['SLOW_RESOLVER']})
+        self.addCleanup(agent.__exit__)
+        wait.until(lambda: 'resolving' in agent.log(), agent.log)
         begun = time.monotonic()
         self.assertEqual(agent.stop(), 0)
         self.assertLess(time.monotonic() - begun, 3 + SLACK)
