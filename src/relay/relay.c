@@ -25,9 +25,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/alarm.h"
+#include "loop/socket.h"
 #include "relay/line.h"
 #include "relay/pid.h"
-#include "transport/socket.h"
 
 #define PROGRAMS_MAX 4096
 #define AGENTS_MAX   100000

@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "transport/socket.h"
+#include "loop/socket.h"
 #include "transport/stream.h"
 #include "transport/udp.h"
 

@@ -17,8 +17,8 @@
 #include "base/mem.h"
 #include "lib/faults.h"
 #include "lib/test.h"
+#include "loop/socket.h"
 #include "transport/peers.h"
-#include "transport/socket.h"
 #include "transport/transport.h"
 #include "wire/frame.h"
 

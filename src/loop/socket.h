@@ -1,7 +1,7 @@
 /* socket.h - makes sockets that are bound: non-blocking, close-on-exec, with the options they need.
  */
-#ifndef MU_TRANSPORT_SOCKET_H
-#define MU_TRANSPORT_SOCKET_H
+#ifndef MU_LOOP_SOCKET_H
+#define MU_LOOP_SOCKET_H
 
 #include "base/addr.h"
 
