@@ -5,21 +5,19 @@
  * second. */
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/stat.h"
 #include "http/server.h"
+#include "loop/socket.h"
 
 #define ACCEPT_MAX 64
-#define BACKLOG    SOMAXCONN   /* a full queue costs who knocks a second, until the next try */
 #define SEND_MAX   (64 * 1024) /* bytes the kernel may hold for a client who does not read */
 
 struct mu_listener {
@@ -181,20 +179,6 @@ void mu_listen_retry(struct mu_http *http)
     }
 }
 
-static int port_of(int fd)
-{
-    struct sockaddr_storage addr = {0};
-    socklen_t len = sizeof(addr);
-
-    if (getsockname(fd, (struct sockaddr *)&addr, &len))
-        return -1;
-    if (addr.ss_family == AF_INET)
-        return ntohs(((struct sockaddr_in *)&addr)->sin_port);
-    if (addr.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&addr)->sin6_port);
-    return -1;
-}
-
 static int attach(struct mu_http *http, int fd, const char *path, struct mu_err *err)
 {
     struct mu_listener *listener = mu_alloc(sizeof(*listener));
@@ -205,7 +189,7 @@ static int attach(struct mu_http *http, int fd, const char *path, struct mu_err 
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     listener->http = http;
     listener->fd = fd;
-    listener->port = port_of(fd);
+    listener->port = mu_socket_port(fd);
     listener->poll.data = listener;
     snprintf(listener->path, sizeof(listener->path), "%s", path);
     if (lstat(path, &st) == 0) {
@@ -223,58 +207,13 @@ static int attach(struct mu_http *http, int fd, const char *path, struct mu_err 
     return 0;
 }
 
-/* A socket file that nobody answers at was left by a conductor that was killed. */
-static void remove_stale(const struct sockaddr_un *un)
-{
-    struct stat st;
-    int fd;
-
-    if (stat(un->sun_path, &st) || !S_ISSOCK(st.st_mode))
-        return;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return;
-    if (connect(fd, (const struct sockaddr *)un, sizeof(*un)) && errno == ECONNREFUSED)
-        unlink(un->sun_path);
-    close(fd);
-}
-
-static int open_socket(const struct sockaddr *sa, socklen_t len)
-{
-    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-
-    if (fd < 0)
-        return -1;
-    if (sa->sa_family != AF_UNIX)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (sa->sa_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    if (bind(fd, sa, len) || listen(fd, BACKLOG)) {
-        int error = errno;
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
-
 int mu_http_listen(struct mu_http *http, const struct mu_addr *addr, struct mu_err *err)
 {
-    struct sockaddr_storage sa;
-    socklen_t len;
-    bool is_unix;
-    int fd, rv = mu_addr_sockaddr(addr, &sa, &len, err);
+    int fd, rv = mu_socket_listen(addr, &fd, err);
 
     if (rv)
         return rv;
-    is_unix = sa.ss_family == AF_UNIX;
-    if (is_unix)
-        remove_stale((const struct sockaddr_un *)&sa);
-    fd = open_socket((const struct sockaddr *)&sa, len);
-    if (fd < 0)
-        return mu_err_set(err, errno == EADDRINUSE ? MU_ELOCKED : MU_EIO,
-                          "cannot listen for HTTP on %s: %s", addr->text, strerror(errno));
-    rv = attach(http, fd, is_unix ? ((const struct sockaddr_un *)&sa)->sun_path : "", err);
+    rv = attach(http, fd, addr->host[0] ? "" : addr->path, err);
     if (rv)
         close(fd);
     return rv;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@ union any {
     struct sockaddr sa;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
+    struct sockaddr_un un;
     struct sockaddr_storage storage;
 };
 
@@ -35,13 +37,14 @@ static void set_port(union any *sa, int port)
         sa->v4.sin_port = htons((uint16_t)port);
 }
 
-static int port_of(int fd)
+int mu_socket_port(int fd)
 {
     union any sa = {.sa.sa_family = AF_UNSPEC};
     socklen_t len = sizeof(sa);
 
-    if (getsockname(fd, &sa.sa, &len))
-        return 0;
+    if (getsockname(fd, &sa.sa, &len) ||
+        (sa.sa.sa_family != AF_INET && sa.sa.sa_family != AF_INET6))
+        return -1;
     return ntohs(sa.sa.sa_family == AF_INET6 ? sa.v6.sin6_port : sa.v4.sin_port);
 }
 
@@ -54,7 +57,7 @@ static int bound(const union any *sa, socklen_t len, int type)
 
     if (fd < 0)
         return -1;
-    if (type == SOCK_STREAM)
+    if (type == SOCK_STREAM && sa->sa.sa_family != AF_UNIX)
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (sa->sa.sa_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
@@ -75,7 +78,7 @@ static int bind_pair(union any *sa, socklen_t len, int want, int *stream, int *d
         *stream = bound(sa, len, SOCK_STREAM);
         if (*stream < 0)
             return -1;
-        set_port(sa, port_of(*stream));
+        set_port(sa, mu_socket_port(*stream));
         *datagram = bound(sa, len, SOCK_DGRAM);
         if (*datagram >= 0)
             return 0;
@@ -108,7 +111,7 @@ int mu_socket_pair(const struct mu_addr *addr, int receive_buffer, int *stream, 
     }
     *stream = s;
     *datagram = d;
-    *port = port_of(s);
+    *port = mu_socket_port(s);
     return 0;
 }
 
@@ -150,7 +153,8 @@ static int clear_stale(const struct mu_addr *addr, const struct sockaddr_un *sun
                        struct mu_err *err)
 {
     struct stat st;
-    int fd, answered;
+    bool stale;
+    int fd;
 
     if (lstat(addr->path, &st))
         return errno == ENOENT ? 0 : failed(err, addr, "look at");
@@ -160,37 +164,29 @@ static int clear_stale(const struct mu_addr *addr, const struct sockaddr_un *sun
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return failed(err, addr, "open a socket for");
-    /* A full queue (EAGAIN) has somebody behind it too. */
-    answered = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 || errno == EAGAIN;
+    /* A full queue (EAGAIN), or a door that is not for us (EACCES), has somebody behind it too. */
+    stale = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) != 0 && errno == ECONNREFUSED;
     close(fd);
-    if (answered)
+    if (!stale)
         return mu_err_set(err, MU_ELOCKED, "cannot listen on %s: another process does", addr->path);
     if (unlink(addr->path) && errno != ENOENT)
         return failed(err, addr, "replace");
     return 0;
 }
 
-int mu_socket_unix(const struct mu_addr *addr, int *fd, struct mu_err *err)
+int mu_socket_listen(const struct mu_addr *addr, int *fd, struct mu_err *err)
 {
-    struct sockaddr_un sun = {.sun_family = AF_UNIX};
-    size_t len = strlen(addr->path);
-    int s, rv;
+    union any sa = {.sa.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof(sa);
+    int s, rv = mu_addr_sockaddr(addr, &sa.storage, &len, err);
 
-    if (len >= sizeof(sun.sun_path))
-        return mu_err_set(err, MU_EINVAL, "socket path %s: %zu bytes, at most %zu are possible",
-                          addr->path, len, sizeof(sun.sun_path) - 1);
-    memcpy(sun.sun_path, addr->path, len + 1);
-    rv = clear_stale(addr, &sun, err);
+    if (rv == 0 && sa.sa.sa_family == AF_UNIX)
+        rv = clear_stale(addr, &sa.un, err);
     if (rv)
         return rv;
-    s = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    s = bound(&sa, len, SOCK_STREAM);
     if (s < 0)
-        return failed(err, addr, "open a socket for");
-    if (bind(s, (const struct sockaddr *)&sun, sizeof(sun)) || listen(s, SOMAXCONN)) {
-        rv = failed(err, addr, "listen on");
-        close(s);
-        return rv;
-    }
+        return failed(err, addr, "listen on");
     *fd = s;
     return 0;
 }

@@ -11,9 +11,12 @@
 int mu_socket_pair(const struct mu_addr *addr, int receive_buffer, int *stream, int *datagram,
                    int *port, struct mu_err *err);
 
-/* A Unix stream socket that listens at addr->path. A socket that is there already is replaced when
- * nobody listens on it, MU_ELOCKED when somebody does; another kind of file is MU_EEXIST. */
-int mu_socket_unix(const struct mu_addr *addr, int *fd, struct mu_err *err);
+/* A stream socket that listens. A Unix socket that is there already is replaced when nobody listens
+ * on it, MU_ELOCKED when somebody does; another kind of file is MU_EEXIST. */
+int mu_socket_listen(const struct mu_addr *addr, int *fd, struct mu_err *err);
+
+/* The port @fd is bound to; -1 for a Unix socket. */
+int mu_socket_port(int fd);
 
 /* Asks for @bytes of receive buffer, beyond the system's limit where we may; the kernel takes what
  * it can. 0 leaves what is there. */

@@ -631,7 +631,7 @@ int mu_relay_new(struct mu_relay **out, struct uv_loop_s *loop, struct mu_uplink
     relay->interval = config->interval;
     snprintf(relay->host, sizeof(relay->host), "%s", config->host);
     snprintf(relay->zone, sizeof(relay->zone), "%s", config->zone);
-    rv = mu_socket_unix(config->path, &relay->fd, err);
+    rv = mu_socket_listen(config->path, &relay->fd, err);
     if (rv)
         goto no_socket;
     relay->door = mu_alloc(sizeof(*relay->door));

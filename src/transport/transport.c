@@ -179,7 +179,7 @@ static int open_door(struct mu_transport *t, int fd, const char *path, struct mu
 
 static int listen_unix(struct mu_transport *t, const struct mu_addr *addr, struct mu_err *err)
 {
-    int fd, rv = mu_socket_unix(addr, &fd, err);
+    int fd, rv = mu_socket_listen(addr, &fd, err);
 
     if (rv)
         return rv;
