@@ -157,6 +157,11 @@ void mu_ask_free(struct mu_ask *ask)
     mu_free(ask);
 }
 
+void mu_ask_patience(struct mu_ask *ask, mu_dur timeout)
+{
+    ask->timeout = timeout;
+}
+
 static const char *place_text(const struct place *p)
 {
     return *p->unix_path ? p->unix_path : p->base;

@@ -26,6 +26,9 @@ int mu_ask_open_at(struct mu_ask **out, const struct mu_args *args, const char *
                    mu_dur timeout, struct mu_err *err);
 void mu_ask_free(struct mu_ask *ask); /* NULL is allowed */
 
+/* From now on an answer is waited for this long. */
+void mu_ask_patience(struct mu_ask *ask, mu_dur timeout);
+
 /* Sends @method @path with @body (or NULL), and waits @extra longer than the timeout: for long
  * polls. *@out is the answer, to be json_decref()ed; NULL when it has no body. Returns
  *   0             2xx

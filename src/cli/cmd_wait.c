@@ -7,7 +7,9 @@
 #include "cli/commands.h"
 #include "cli/feed.h"
 
-#define LOOK_AGAIN (30 * MU_SEC)
+#define LOOK_AGAIN   (30 * MU_SEC)
+#define PATIENCE     (10 * MU_SEC) /* with an answer, at most */
+#define PATIENCE_MIN (MU_SEC / 2)  /* at the very end, which is looked at too */
 
 enum wanted { WANT_UP, WANT_DOWN, WANT_GONE, WANTS };
 static const char *const words[WANTS] = {"up", "down", "gone"};
@@ -21,9 +23,26 @@ struct waiting {
     struct mu_feed feed;
 };
 
+static mu_dur left(const struct waiting *w)
+{
+    mu_time now = mu_clock_now();
+    return w->until > now ? w->until - now : 0;
+}
+
+/* A conductor that is mute does not hold us for longer than we have, once @used is spent. */
+static void set_patience(struct waiting *w, mu_dur used)
+{
+    mu_dur rest = left(w) - used;
+
+    rest = rest < PATIENCE ? rest : PATIENCE;
+    mu_ask_patience(w->feed.ask, rest > PATIENCE_MIN ? rest : PATIENCE_MIN);
+}
+
 static int look(struct waiting *w, struct mu_err *err)
 {
     json_t *agent;
+
+    set_patience(w, 0);
     int rv = mu_ask_agent(w->feed.ask, w->name, &agent, err);
 
     if (rv != 0 && rv != MU_ENOENT)
@@ -39,29 +58,31 @@ static bool holds(const struct waiting *w)
            (w->want == WANT_GONE && strcmp(w->state, "left") == 0);
 }
 
-static mu_dur left(const struct waiting *w)
-{
-    mu_time now = mu_clock_now();
-    return w->until > now ? w->until - now : 0;
-}
-
 /* Until something happens to the agent, or it is time to look. */
 static int wait_for_event(struct waiting *w, struct mu_err *err)
 {
     json_t *events;
     mu_dur most = strcmp(w->state, "unknown") == 0 ? MU_SEC : LOOK_AGAIN;
     mu_dur wait = left(w) < most ? left(w) : most;
+
+    set_patience(w, wait);
     int rv = mu_feed_next(&w->feed, wait > MU_MS ? wait : MU_MS, &events, err);
 
     json_decref(events);
     return rv;
 }
 
-static int out_of_time(const struct waiting *w)
+static int out_of_time(struct waiting *w)
 {
-    return mu_cli_fail(w->args, MU_EXIT_TIMEOUT, "%s is %s, not %s, after %s", w->name,
-                       *w->state ? w->state : "not known", words[w->want],
-                       mu_args_value(w->args, "timeout"));
+    const char *timeout = mu_args_value(w->args, "timeout");
+
+    if (!*w->state)
+        return mu_cli_fail(w->args, MU_EXIT_TIMEOUT,
+                           "the conductor said nothing of %s within %s: repeat, or give it longer "
+                           "with --timeout",
+                           w->name, timeout);
+    return mu_cli_fail(w->args, MU_EXIT_TIMEOUT, "%s is %s, not %s, after %s", w->name, w->state,
+                       words[w->want], timeout);
 }
 
 static int wait_until(struct waiting *w)
@@ -69,9 +90,12 @@ static int wait_until(struct waiting *w)
     struct mu_err err;
     unsigned failed = 0;
 
+    set_patience(w, 0);
     int rv = mu_feed_from_now(&w->feed, &err);
     if (rv == 0)
         rv = look(w, &err);
+    if (rv == MU_ETIMEDOUT && left(w) == 0)
+        return out_of_time(w);
     if (rv != 0)
         return mu_cli_fail_err(w->args, &err);
     while (!holds(w)) {
@@ -83,7 +107,8 @@ static int wait_until(struct waiting *w)
         if (rv == 0) {
             failed = 0;
         } else if (mu_feed_may_return(rv)) {
-            mu_feed_pause(++failed);
+            failed = left(w) < 2 * MU_SEC ? 1 : failed + 1; /* no long pause at the end */
+            mu_feed_pause(failed);
         } else {
             return mu_cli_fail_err(w->args, &err);
         }
@@ -115,7 +140,7 @@ static int run(const struct mu_args *args)
         return code;
     if (timeout >= 0)
         w.until = mu_clock_now() + timeout;
-    if (mu_ask_open(&w.feed.ask, args, 10 * MU_SEC, &err) != 0)
+    if (mu_ask_open(&w.feed.ask, args, PATIENCE, &err) != 0)
         return mu_cli_fail_err(args, &err);
     w.feed.args = args;
     w.feed.agent = strchr(w.name, '@') ? w.name : NULL; /* of a UUID: look at every event */

@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 import unittest
 
 import yaml
@@ -153,6 +154,16 @@ class Failures(Case):
             result = muster('list', '--conductor', silent.url, '--timeout', '200ms')
             go.set()
         self.complains(result, 5, silent.url, '200ms')
+
+    def test_wait_is_out_of_time_when_the_conductor_is_mute(self):
+        go = threading.Event()
+        start = time.monotonic()
+        with Silent(lambda peer: go.wait(wait.PATIENCE)) as silent:
+            result = muster('wait', '--for', 'up', 'a@b', '--conductor', silent.url, '--timeout', '200ms')
+            took = time.monotonic() - start
+            go.set()
+        self.complains(result, 7, 'a@b', '200ms')
+        self.assertLess(took, 5)
 
     def test_what_does_not_speak_http_is_1(self):
         with Silent(lambda peer: peer.sendall(b'SSH-2.0-OpenSSH_9.2p1\r\n')) as other:
