@@ -4,9 +4,12 @@
 #include "cli/ask.h"
 
 #include <curl/curl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/addr.h"
 #include "base/mem.h"
@@ -30,7 +33,7 @@ struct mu_ask {
     struct place places[MAX_PLACES];
     size_t nplaces, at; /* .at = the one to try first */
     mu_dur timeout;
-    bool verbose;
+    bool verbose, while_read;
     struct mu_buf answer;
     char why[CURL_ERROR_SIZE];
 };
@@ -157,6 +160,11 @@ void mu_ask_free(struct mu_ask *ask)
     mu_free(ask);
 }
 
+void mu_ask_while_read(struct mu_ask *ask)
+{
+    ask->while_read = true;
+}
+
 void mu_ask_patience(struct mu_ask *ask, mu_dur timeout)
 {
     ask->timeout = timeout;
@@ -165,6 +173,17 @@ void mu_ask_patience(struct mu_ask *ask, mu_dur timeout)
 static const char *place_text(const struct place *p)
 {
     return *p->unix_path ? p->unix_path : p->base;
+}
+
+/* libcurl calls it once a second at least. */
+static int end_unless_read(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+
+    (void)ctx, (void)a, (void)b, (void)c, (void)d;
+    if (poll(&out, 1, 0) == 1 && (out.revents & POLLERR))
+        raise(SIGPIPE);
+    return 0;
 }
 
 /* One try at one place. Returns libcurl's result. */
@@ -198,6 +217,8 @@ static CURLcode try_place(struct mu_ask *ask, const struct place *p, const char 
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, ask);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, ask->why);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, end_unless_read);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, ask->while_read ? 0L : 1L);
     CURLcode result = curl_easy_perform(curl);
     curl_slist_free_all(headers);
     return result;

@@ -26,6 +26,10 @@ int mu_ask_open_at(struct mu_ask **out, const struct mu_args *args, const char *
                    mu_dur timeout, struct mu_err *err);
 void mu_ask_free(struct mu_ask *ask); /* NULL is allowed */
 
+/* From now on, while an answer is waited for, the program ends by SIGPIPE once nobody reads its
+ * standard output any more: `muster watch | head -1` when nothing happens after the first line. */
+void mu_ask_while_read(struct mu_ask *ask);
+
 /* From now on an answer is waited for this long. */
 void mu_ask_patience(struct mu_ask *ask, mu_dur timeout);
 

@@ -117,6 +117,7 @@ int mu_feed_follow(struct mu_feed *f, int (*each)(void *ctx, json_t *event), voi
     unsigned failed = 0;
     size_t i;
 
+    mu_ask_while_read(f->ask);
     for (;;) {
         int rv = mu_feed_next(f, LONG_POLL, &events, &err), code = MU_EXIT_OK;
         if (rv != 0 && !mu_feed_may_return(rv))

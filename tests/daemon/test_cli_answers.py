@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -224,6 +225,20 @@ class Failures(Case):
         with os.fdopen(write, 'wb') as closed:
             result = muster('list', '--conductor', self.api.url, stdout=closed)
         self.assertEqual((result.returncode, result.stderr), (-13, ''))
+
+    def test_nobody_reading_any_more_ends_what_waits_for_events(self):
+        for args in (['watch'], ['events', '-w']):
+            with self.subTest(args=args), subprocess.Popen(
+                    [MUSTER, *args, '--since', '5', '--conductor', self.api.url], stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True, env=clean_env()) as watching:
+                patience = threading.Timer(wait.PATIENCE, watching.kill)
+                patience.start()
+                self.addCleanup(patience.cancel)
+                lines = iter(watching.stdout.readline, '')
+                self.assertTrue(any('conductor started' in line for line in lines))
+                watching.stdout.close()
+                self.assertEqual(watching.wait(wait.PATIENCE), -signal.SIGPIPE)
+                self.assertEqual(watching.stderr.read(), '')
 
 
 class Places(Case):
