@@ -49,6 +49,7 @@ struct mu_rooms {
 
     int agents_port, http_port; /* of the first listeners; 0 = none */
     bool draining;
+    mu_time draining_since;
     size_t lost; /* what could not be stored at the end */
 };
 

@@ -23,6 +23,8 @@ enum { TICK_MS = 100 };
 #define FLUSH_PATIENCE                                                                             \
     (2500 * MU_MS) /* with the closing of the doors, an end takes less than 5 s */
 #define STORE_PATIENCE (1000 * MU_MS)
+/* timeout(1) and some supervisors signal the process, and then its group: that is one wish. */
+#define ONE_WISH (50 * MU_MS)
 
 /* ---- from room to room ---- */
 
@@ -190,11 +192,16 @@ static void on_flushed(void *ctx, size_t lost)
  * wrongly. */
 static void drain(struct mu_rooms *rooms, const char *signal)
 {
+    mu_time now = mu_clock_now();
+
+    if (rooms->draining && now - rooms->draining_since < ONE_WISH)
+        return;
     if (rooms->draining) {
         mu_warn("daemon", "ends at once", MU_KVS("signal", signal));
         _exit(1);
     }
     rooms->draining = true;
+    rooms->draining_since = now;
     mu_info("daemon", "draining", MU_KVS("signal", signal));
     mu_notify_send(&rooms->notify, "STOPPING=1\nSTATUS=Storing what waits");
     mu_transport_stop_accepting(rooms->transport);
