@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "transport/dial.h"
@@ -49,6 +50,7 @@ struct mu_uplink {
     struct address addresses[ADDRESSES_MAX]; /* of the conductor being dialled */
     size_t naddresses, tried;
     bool dial_wanted, hangup_wanted;
+    bool reached;   /* a conductor, once */
     bool dialling;  /* until mu_session_dialled() */
     bool resolving; /* a part of it */
     struct mu_dial *dial;
@@ -183,8 +185,18 @@ no_socket:
 /* --- the stream ---------------------------------------------------------------------------------
  */
 
+/* Until the first conductor is reached, each that is not is named once: an address may be a slip.
+ * Later the session tells that it is lost. */
+static void tell_absent(const struct mu_uplink *up)
+{
+    if (!up->reached && up->turn <= up->conductors.n)
+        mu_warn("agent", "no conductor there yet, trying on",
+                MU_KVS("conductor", up->conductors.addrs[up->turn - 1].text));
+}
+
 static void dial_failed(struct mu_uplink *up)
 {
+    tell_absent(up);
     up->dialling = false;
     mu_session_dialled(up->session, MU_EAGAIN, mu_clock_boot());
     mu_uplink_stir(up);
@@ -201,6 +213,7 @@ static void on_dialled(void *ctx, int rv)
         return;
     }
     up->dialling = false;
+    up->reached = true;
     open_datagrams(up, &up->addresses[up->tried - 1]);
     mu_session_dialled(up->session, 0, mu_clock_boot());
     mu_uplink_stir(up);

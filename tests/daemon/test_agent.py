@@ -213,6 +213,16 @@ class Away(Case):
         self.c.start()
         self.await_state('a@h', 'up')
 
+    def test_a_conductor_that_was_never_there_is_named_once(self):
+        with socket.socket() as taken:  # bound, so that nobody else listens there
+            taken.bind(('127.0.0.1', 0))
+            place = f'127.0.0.1:{taken.getsockname()[1]}'
+            agent = self.agent('--name', 'a@h', '--interval', '100ms', '--conductor', place)
+            wait.until(lambda: 'conductor lost' in agent.log(), agent.log)
+            first = agent.log().splitlines()[0]
+            self.assertEqual(first, f'warn agent: no conductor there yet, trying on conductor={place}')
+            self.assertEqual(agent.log().count(place), 1)
+
     def test_conductor_may_die_and_come_back(self):
         agent = self.agent('--name', 'a@h', '--interval', '1s')
         self.await_state('a@h', 'up')
