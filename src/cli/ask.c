@@ -389,7 +389,7 @@ int mu_ask_agent_path(struct mu_buf *path, const char *name, const char *what, s
     uint8_t uuid[16];
 
     if (mu_uuid_parse(name, uuid) != 0 && mu_name_parse(name, binary, host, err) != 0)
-        return mu_err_wrap(err, MU_EINVAL, "\"%s\" is no agent's name", name);
+        return mu_err_wrap(err, MU_EINVAL, "a whole name is wanted");
     mu_buf_puts(path, "/v1/agents/");
     mu_ask_escape(path, name);
     if (what)

@@ -42,7 +42,7 @@ static uint32_t find(struct mu_req *req)
         slot = mu_roster_find(roster, binary, host);
     }
     if (slot == MU_NO_SLOT)
-        mu_req_problem(req, MU_NO_SUCH_AGENT, "no agent \"%.520s\" is known; see /v1/agents", text);
+        mu_req_problem(req, MU_NO_SUCH_AGENT, "no agent \"%.520s\" is known", text);
     return slot;
 }
 

@@ -328,6 +328,8 @@ class Formats(Case):
         result = muster('delete', 'neutron-l3-agent@net', '--conductor', self.api.url)
         self.complains(result, 4)
         self.assertEqual(len(self.api.agents), 4)
+        self.complains(muster('delete', 'nova', '--conductor', self.api.url), 2,
+                       'a whole name is wanted: name "nova" has no \'@\': write BINARY@HOST')
 
 
 class Commands(Case):
