@@ -66,12 +66,13 @@ static void put_rule(struct page *p)
         put_fact(p, "disabled for", mu_ask_text(agent, "disabled_reason"));
     put_fact(p, "since", mu_people_time(mu_ask_text(agent, "state_since"), p->times, p->now, time));
 
+    const char *path = mu_ask_text(p->answer, "path");
     mu_buf_puts(&p->out, "\nNumbers\n");
     put_span(p, p->answer, "silent for", "silence_s", "not heard since the conductor started");
     put_span(p, p->answer, "we were deaf", "stalls_s", "-");
     put_span(p, p->answer, "suspect in", "suspect_in_s", "not by silence");
     put_span(p, p->answer, "down in", "down_in_s", "not by silence");
-    put_fact(p, "last beat by", mu_ask_text(p->answer, "path"));
+    put_fact(p, "last beat by", *path ? path : "-");
 }
 
 static void put_beats(struct page *p)

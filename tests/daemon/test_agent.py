@@ -121,6 +121,14 @@ class Command(Case):
         self.assertEqual(event['detail']['signal'], 9)
         self.assertEqual(agent.wait(), 128 + 9)
 
+    def test_explain_leaves_no_fact_blank(self):
+        self.run_to_end('a@h', 'exit 1')
+        said = muster('explain', 'a@h', '--conductor', f'http://127.0.0.1:{self.c.http_port}').stdout
+        facts = [line for line in said.splitlines() if line.startswith('  ')]
+        self.assertTrue(facts)
+        for line in facts:
+            self.assertRegex(line, r'^  (- |[^ ].*  +[^ ])')
+
     def test_death_in_the_first_moment_is_told_too(self):
         for i in range(5):
             self.agent('--name', f'a{i}@h', '--', 'sh', '-c', 'exit 3').wait()
