@@ -31,9 +31,9 @@ int mu_conductor_new(struct mu_conductor **out, const struct mu_conductor_config
     mu_hearing_init(&c->hearing, now);
     mu_admit_init(&c->admit, config->join_rate, now);
     mu_sessions_init(&c->sessions);
-    mu_streams_init(c);
+    mu_entries_init(&c->streams, sizeof(struct mu_stream));
     mu_list_init(&c->joins);
-    mu_waiting_init(c);
+    mu_entries_init(&c->waiting, sizeof(struct mu_pending));
     for (size_t i = 0; i < sizeof(rc.key); i++)
         rc.key[i] = (uint8_t)mu_rng_next(&c->rng);
     c->room = mu_calloc(MU_JOIN_AGENTS_MAX, sizeof(*c->room));

@@ -31,23 +31,16 @@ struct mu_batch_join {
 };
 
 struct mu_stream {
-    uint64_t conn;    /* 0 = a free place */
+    uint64_t conn;
     uint64_t session; /* 0 = not joined, not attached */
     struct mu_batch_join *join;
     char peer[MU_PEER_MAX];
 };
 
-struct mu_streams {
-    struct mu_stream *at;
-    uint32_t n, cap, count;
-    uint32_t *free, nfree;
-    struct mu_map map;
-};
-
 /* What waits for its commit. */
 enum mu_pending_kind { MU_PENDING_JOIN, MU_PENDING_HTTP, MU_PENDING_OP };
 struct mu_pending {
-    uint64_t ticket; /* 0 = a free place */
+    uint64_t ticket;
     enum mu_pending_kind kind;
     uint32_t slot;
     struct mu_event event; /* owns its references */
@@ -58,14 +51,6 @@ struct mu_pending {
     bool again;          /* a join whose payload found no room: to come again */
     uint64_t conn, join; /* the stream of the JOIN, and its id: it may be answered already */
     size_t agent;        /* in it */
-};
-
-struct mu_waiting {
-    struct mu_pending *at;
-    uint32_t n, cap, count;
-    uint32_t *free, nfree;
-    struct mu_map map;
-    uint64_t ticket; /* the last one */
 };
 
 /* A name that went from one process to another. */
@@ -86,8 +71,8 @@ struct mu_conductor {
     struct mu_hearing hearing;
     struct mu_admit admit;
     struct mu_sessions sessions;
-    struct mu_streams streams;
-    struct mu_waiting waiting;
+    struct mu_entries streams; /* of struct mu_stream */
+    struct mu_entries waiting; /* of struct mu_pending */
     struct mu_list joins;
     struct mu_contest contests[MU_CONTESTS];
     struct mu_rng rng;
@@ -100,7 +85,7 @@ struct mu_conductor {
     bool stalled; /* since the last tick */
     bool draining, told_full;
     uint32_t session_counter, life_counter, next_row;
-    uint64_t join_counter;
+    uint64_t join_counter, ticket_counter;
     uint32_t forgetting; /* how far it has come */
     mu_time roam_told;
 
@@ -170,7 +155,6 @@ void mu_stream_ack(struct mu_conductor *c, uint64_t conn, const uint8_t key[16],
 /* Tells @session's stream, where there is one, something about its @index at once. */
 void mu_stream_tell(struct mu_conductor *c, uint64_t session, enum mu_ack_status status,
                     uint32_t index);
-void mu_streams_init(struct mu_conductor *c);
 void mu_streams_fini(struct mu_conductor *c);
 
 /* ---- contest.c ---- */
@@ -191,7 +175,6 @@ struct mu_pending *mu_write_find(struct mu_conductor *c, uint64_t ticket); /* NU
 void mu_write_tick(struct mu_conductor *c);
 /* forget_after has passed for @slot. */
 int mu_write_forget(struct mu_conductor *c, uint32_t slot);
-void mu_waiting_init(struct mu_conductor *c);
 void mu_waiting_fini(struct mu_conductor *c);
 
 /* ---- sweep.c ---- */

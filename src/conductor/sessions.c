@@ -1,7 +1,5 @@
 #include "conductor/sessions.h"
 
-#include <string.h>
-
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -10,20 +8,10 @@
 #define LONG_AGO      (3600 * MU_SEC)
 #define SLICES        600 /* of a sweep: a minute of ticks */
 
-static bool eq_id(const void *ctx, uint32_t place, const void *key)
-{
-    return ((const struct mu_sessions *)ctx)->at[place].id == *(const uint64_t *)key;
-}
-
-static uint64_t hash_at(const void *ctx, uint32_t place)
-{
-    return mu_map_hash_id(((const struct mu_sessions *)ctx)->at[place].id);
-}
-
 void mu_sessions_init(struct mu_sessions *ss)
 {
-    memset(ss, 0, sizeof(*ss));
-    mu_map_init(&ss->map, eq_id, hash_at, ss);
+    ss->swept = 0;
+    mu_entries_init(&ss->all, sizeof(struct mu_sender));
 }
 
 static void free_indexes(struct mu_sender *s)
@@ -34,60 +22,26 @@ static void free_indexes(struct mu_sender *s)
 
 void mu_sessions_fini(struct mu_sessions *ss)
 {
-    for (uint32_t i = 0; i < ss->n; i++)
-        free_indexes(&ss->at[i]);
-    mu_free(ss->at);
-    mu_free(ss->free);
-    mu_map_fini(&ss->map);
-}
-
-struct mu_sender *mu_sessions_find(const struct mu_sessions *ss, uint64_t id)
-{
-    uint32_t place = mu_map_find(&ss->map, mu_map_hash_id(id), &id);
-
-    return place == MU_MAP_NONE ? NULL : &ss->at[place];
-}
-
-static int grow(struct mu_sessions *ss)
-{
-    uint32_t cap = ss->cap ? ss->cap * 2 : 16;
-    uint32_t *places = mu_realloc(ss->free, cap, sizeof(*places));
-    struct mu_sender *at;
-
-    if (!places)
-        return MU_ENOMEM;
-    ss->free = places;
-    at = mu_realloc(ss->at, cap, sizeof(*at));
-    if (!at)
-        return MU_ENOMEM;
-    ss->at = at;
-    ss->cap = cap;
-    return 0;
+    for (uint32_t i = 0; i < ss->all.n; i++)
+        free_indexes(mu_entries_at(&ss->all, i));
+    mu_entries_fini(&ss->all);
 }
 
 struct mu_sender *mu_sessions_add(struct mu_sessions *ss, uint64_t id, mu_time now)
 {
-    uint32_t place;
+    struct mu_sender *s = mu_entries_add(&ss->all, id);
 
-    if (mu_map_reserve(&ss->map) != 0 || (!ss->nfree && ss->n == ss->cap && grow(ss) != 0))
-        return NULL;
-    place = ss->nfree ? ss->free[--ss->nfree] : ss->n++;
-    ss->at[place] = (struct mu_sender){
-        .id = id, .touched = now, .moved_at = now - LONG_AGO, .told_at = now - LONG_AGO};
-    mu_map_put(&ss->map, mu_map_hash_id(id), place);
-    ss->count++;
-    return &ss->at[place];
+    if (s) {
+        s->touched = now;
+        s->moved_at = s->told_at = now - LONG_AGO;
+    }
+    return s;
 }
 
 void mu_sessions_remove(struct mu_sessions *ss, struct mu_sender *s)
 {
-    uint32_t place = (uint32_t)(s - ss->at);
-
-    mu_map_del(&ss->map, mu_map_hash_id(s->id), place);
     free_indexes(s);
-    memset(s, 0, sizeof(*s));
-    ss->free[ss->nfree++] = place;
-    ss->count--;
+    mu_entries_remove(&ss->all, s);
 }
 
 void mu_sessions_release(struct mu_sessions *ss, struct mu_sender *s)
@@ -98,13 +52,13 @@ void mu_sessions_release(struct mu_sessions *ss, struct mu_sender *s)
 
 void mu_sessions_sweep(struct mu_sessions *ss, mu_time now, uint32_t many)
 {
-    mu_dur kept = ss->count > many ? KEPT_AT_LEAST : KEPT_FOR;
+    mu_dur kept = ss->all.count > many ? KEPT_AT_LEAST : KEPT_FOR;
 
-    for (uint32_t left = ss->n / SLICES + 1; left > 0 && ss->n > 0; left--) {
+    for (uint32_t left = ss->all.n / SLICES + 1; left > 0 && ss->all.n > 0; left--) {
         struct mu_sender *s;
 
-        ss->swept = (ss->swept + 1) % ss->n;
-        s = &ss->at[ss->swept];
+        ss->swept = (ss->swept + 1) % ss->all.n;
+        s = mu_entries_at(&ss->all, ss->swept);
         if (s->id && s->live == 0 && s->streams == 0 && now - s->touched > kept)
             mu_sessions_remove(ss, s);
     }

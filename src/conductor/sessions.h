@@ -7,7 +7,7 @@
 #define MU_CONDUCTOR_SESSIONS_H
 
 #include "base/clock.h"
-#include "base/map.h"
+#include "base/entries.h"
 #include "wire/seal.h"
 
 /* What an index means. */
@@ -18,7 +18,7 @@
 #define MU_INDEX_IS_SLOT(value) ((value) < MU_INDEX_TAKEN)
 
 struct mu_sender {
-    uint64_t id; /* 0 = a free place */
+    uint64_t id;
     struct mu_replay replay;
     uint64_t from;    /* hash of the address its last datagram came from; 0 = not known */
     mu_time moved_at; /* when that changed */
@@ -37,18 +37,19 @@ struct mu_sender {
 };
 
 struct mu_sessions {
-    struct mu_sender *at;
-    uint32_t n, cap, count;
-    uint32_t *free, nfree;
+    struct mu_entries all;
     uint32_t swept; /* how far mu_sessions_sweep() has come */
-    struct mu_map map;
 };
 
 void mu_sessions_init(struct mu_sessions *sessions);
 void mu_sessions_fini(struct mu_sessions *sessions);
 
 /* A pointer got from here is good until the next mu_sessions_add(). */
-struct mu_sender *mu_sessions_find(const struct mu_sessions *sessions, uint64_t id);
+static inline struct mu_sender *mu_sessions_find(const struct mu_sessions *sessions, uint64_t id)
+{
+    return mu_entries_find(&sessions->all, id);
+}
+
 struct mu_sender *mu_sessions_add(struct mu_sessions *sessions, uint64_t id,
                                   mu_time now); /* NULL */
 void mu_sessions_remove(struct mu_sessions *sessions, struct mu_sender *s);

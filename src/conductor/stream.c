@@ -7,77 +7,42 @@
 #include "base/mem.h"
 #include "conductor/intake.h"
 
-static bool eq_conn(const void *ctx, uint32_t place, const void *key)
-{
-    return ((const struct mu_streams *)ctx)->at[place].conn == *(const uint64_t *)key;
-}
-
-static uint64_t hash_at(const void *ctx, uint32_t place)
-{
-    return mu_map_hash_id(((const struct mu_streams *)ctx)->at[place].conn);
-}
-
-void mu_streams_init(struct mu_conductor *c)
-{
-    mu_map_init(&c->streams.map, eq_conn, hash_at, &c->streams);
-}
-
 void mu_streams_fini(struct mu_conductor *c)
 {
     for (uint32_t i = 0; i < c->streams.n; i++)
-        mu_join_drop(&c->streams.at[i]);
-    mu_free(c->streams.at);
-    mu_free(c->streams.free);
-    mu_map_fini(&c->streams.map);
+        mu_join_drop(mu_entries_at(&c->streams, i));
+    mu_entries_fini(&c->streams);
     mu_free(c->closing);
 }
 
 struct mu_stream *mu_stream_find(const struct mu_conductor *c, uint64_t conn)
 {
-    uint32_t place = mu_map_find(&c->streams.map, mu_map_hash_id(conn), &conn);
-
-    return place == MU_MAP_NONE ? NULL : &c->streams.at[place];
-}
-
-static int grow(struct mu_streams *ss)
-{
-    uint32_t cap = ss->cap ? ss->cap * 2 : 16;
-    uint32_t *places = mu_realloc(ss->free, cap, sizeof(*places));
-    struct mu_stream *at;
-
-    if (!places)
-        return MU_ENOMEM;
-    ss->free = places;
-    at = mu_realloc(ss->at, cap, sizeof(*at));
-    if (!at)
-        return MU_ENOMEM;
-    ss->at = at;
-    ss->cap = cap;
-    return 0;
+    return mu_entries_find(&c->streams, conn);
 }
 
 int mu_intake_opened(struct mu_conductor *c, uint64_t conn, const char *peer, mu_time now)
 {
-    struct mu_streams *ss = &c->streams;
-    uint32_t place;
+    struct mu_stream *st;
 
     mu_heart_enter(c, now);
-    if (mu_map_reserve(&ss->map) != 0 || (!ss->nfree && ss->n == ss->cap && grow(ss) != 0))
+    st = mu_entries_add(&c->streams, conn);
+    if (!st)
         return MU_ENOMEM;
-    place = ss->nfree ? ss->free[--ss->nfree] : ss->n++;
-    ss->at[place] = (struct mu_stream){.conn = conn};
-    snprintf(ss->at[place].peer, sizeof(ss->at[place].peer), "%s", peer);
-    mu_map_put(&ss->map, mu_map_hash_id(conn), place);
-    ss->count++;
+    snprintf(st->peer, sizeof(st->peer), "%s", peer);
     return 0;
+}
+
+static struct mu_stream *stream_at(const struct mu_conductor *c, uint32_t place)
+{
+    return mu_entries_at(&c->streams, place);
 }
 
 /* @s has a second stream: rare enough to look for it among all. */
 static void another(const struct mu_conductor *c, struct mu_sender *s, const struct mu_stream *gone)
 {
-    if (&c->streams.at[s->stream] != gone)
+    if (stream_at(c, s->stream) != gone)
         return;
-    for (s->stream = 0; c->streams.at[s->stream].session != s->id;)
+    for (s->stream = 0; stream_at(c, s->stream)->session != s->id;)
         s->stream++;
 }
 
@@ -110,7 +75,7 @@ void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_send
         return;
     detach(c, st);
     st->session = s->id;
-    s->stream = (uint32_t)(st - c->streams.at);
+    s->stream = mu_entries_place(&c->streams, st);
     s->streams++;
 }
 
@@ -145,10 +110,7 @@ void mu_intake_closed(struct mu_conductor *c, uint64_t conn, bool by_peer, mu_ti
     session = st->session;
     if (detach(c, st) && by_peer && !c->stalled)
         note_closing(c, session);
-    mu_map_del(&c->streams.map, mu_map_hash_id(conn), (uint32_t)(st - c->streams.at));
-    c->streams.free[c->streams.nfree++] = (uint32_t)(st - c->streams.at);
-    c->streams.count--;
-    memset(st, 0, sizeof(*st));
+    mu_entries_remove(&c->streams, st);
 }
 
 void mu_stream_close_pending(struct mu_conductor *c)
@@ -173,7 +135,7 @@ static const struct mu_stream *of_session(const struct mu_conductor *c, uint64_t
 {
     const struct mu_sender *s = session ? mu_sessions_find(&c->sessions, session) : NULL;
 
-    return s && s->streams > 0 ? &c->streams.at[s->stream] : NULL;
+    return s && s->streams > 0 ? stream_at(c, s->stream) : NULL;
 }
 
 const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session)

@@ -10,78 +10,37 @@
 #include "base/mem.h"
 #include "base/name.h"
 
-static bool eq_ticket(const void *ctx, uint32_t place, const void *key)
+static struct mu_pending *pending_at(const struct mu_conductor *c, uint32_t place)
 {
-    return ((const struct mu_waiting *)ctx)->at[place].ticket == *(const uint64_t *)key;
-}
-
-static uint64_t hash_at(const void *ctx, uint32_t place)
-{
-    return mu_map_hash_id(((const struct mu_waiting *)ctx)->at[place].ticket);
-}
-
-void mu_waiting_init(struct mu_conductor *c)
-{
-    mu_map_init(&c->waiting.map, eq_ticket, hash_at, &c->waiting);
+    return mu_entries_at(&c->waiting, place);
 }
 
 void mu_waiting_fini(struct mu_conductor *c)
 {
     for (uint32_t i = 0; i < c->waiting.n; i++)
-        if (c->waiting.at[i].ticket)
-            mu_event_unref(&c->waiting.at[i].event);
-    mu_free(c->waiting.at);
-    mu_free(c->waiting.free);
-    mu_map_fini(&c->waiting.map);
-}
-
-static uint32_t find(struct mu_conductor *c, uint64_t ticket)
-{
-    return mu_map_find(&c->waiting.map, mu_map_hash_id(ticket), &ticket);
+        if (pending_at(c, i)->ticket)
+            mu_event_unref(&pending_at(c, i)->event);
+    mu_entries_fini(&c->waiting);
 }
 
 struct mu_pending *mu_write_find(struct mu_conductor *c, uint64_t ticket)
 {
-    uint32_t place = find(c, ticket);
-
-    return place == MU_MAP_NONE ? NULL : &c->waiting.at[place];
-}
-
-static int reserve(struct mu_waiting *w)
-{
-    uint32_t cap = w->cap ? w->cap * 2 : 16, *places;
-    struct mu_pending *at;
-
-    if (mu_map_reserve(&w->map) != 0)
-        return MU_ENOMEM;
-    if (w->nfree || w->n < w->cap)
-        return 0;
-    places = mu_realloc(w->free, cap, sizeof(*places));
-    if (!places)
-        return MU_ENOMEM;
-    w->free = places;
-    at = mu_realloc(w->at, cap, sizeof(*at));
-    if (!at)
-        return MU_ENOMEM;
-    w->at = at;
-    w->cap = cap;
-    return 0;
+    return mu_entries_find(&c->waiting, ticket);
 }
 
 int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row)
 {
-    struct mu_waiting *w = &c->waiting;
     struct mu_change change = {.row = *row, .deletes = p->deletes};
-    uint32_t place;
+    struct mu_pending *entry;
 
-    if (w->count >= MU_PENDING_MAX)
+    if (c->waiting.count >= MU_PENDING_MAX)
         return MU_EAGAIN;
-    if (reserve(w) != 0)
+    if (mu_entries_reserve(&c->waiting) != 0)
         return MU_ENOMEM;
     p->event.seq = mu_bus_reserve(c->bus);
     if (p->event.seq == 0)
         return MU_EAGAIN; /* the store has been away for so long that it has no numbers left */
-    p->ticket = w->ticket + 1;
+    p->ticket = c->ticket_counter + 1;
     p->deadline = c->now + MU_PATIENCE;
     change.ticket = p->ticket;
     change.event = p->event;
@@ -90,25 +49,10 @@ int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct 
         return MU_EAGAIN;
     }
     mu_event_ref(&p->event);
-    w->ticket = p->ticket;
-    place = w->nfree ? w->free[--w->nfree] : w->n++;
-    w->at[place] = *p;
-    mu_map_put(&w->map, mu_map_hash_id(p->ticket), place);
-    w->count++;
+    c->ticket_counter = p->ticket;
+    entry = mu_entries_add(&c->waiting, p->ticket);
+    *entry = *p;
     return 0;
-}
-
-/* Takes the entry out, with its references. */
-static struct mu_pending take(struct mu_conductor *c, uint32_t place)
-{
-    struct mu_waiting *w = &c->waiting;
-    struct mu_pending p = w->at[place];
-
-    mu_map_del(&w->map, mu_map_hash_id(p.ticket), place);
-    memset(&w->at[place], 0, sizeof(w->at[place]));
-    w->free[w->nfree++] = place;
-    w->count--;
-    return p;
 }
 
 static void join_committed(struct mu_conductor *c, const struct mu_pending *p, int rv)
@@ -142,14 +86,14 @@ static void op_committed(struct mu_conductor *c, const struct mu_pending *p, int
 
 void mu_conductor_committed(struct mu_conductor *c, uint64_t ticket, int rv, mu_time now)
 {
-    struct mu_pending p;
-    uint32_t place;
+    struct mu_pending *entry, p;
 
     mu_heart_enter(c, now);
-    place = find(c, ticket);
-    if (place == MU_MAP_NONE)
+    entry = mu_write_find(c, ticket);
+    if (!entry)
         return;
-    p = take(c, place);
+    p = *entry; /* with its references */
+    mu_entries_remove(&c->waiting, entry);
     if (rv != 0)
         mu_bus_release(c->bus, p.event.seq);
     if (p.kind == MU_PENDING_OP)
@@ -166,7 +110,7 @@ void mu_conductor_committed(struct mu_conductor *c, uint64_t ticket, int rv, mu_
 void mu_write_tick(struct mu_conductor *c)
 {
     for (uint32_t i = 0; i < c->waiting.n; i++) {
-        struct mu_pending *p = &c->waiting.at[i];
+        struct mu_pending *p = pending_at(c, i);
         mu_op_fn done = p->done;
 
         if (!p->ticket || !done || c->now < p->deadline)
@@ -179,7 +123,7 @@ void mu_write_tick(struct mu_conductor *c)
 void mu_conductor_forget_op(struct mu_conductor *c, mu_op_fn done, void *ctx)
 {
     for (uint32_t i = 0; i < c->waiting.n; i++) {
-        struct mu_pending *p = &c->waiting.at[i];
+        struct mu_pending *p = pending_at(c, i);
 
         if (p->ticket && p->done == done && p->ctx == ctx)
             p->done = NULL;
