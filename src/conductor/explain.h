@@ -18,7 +18,7 @@ struct mu_explanation {
     size_t ngaps;
     mu_wall beats_at[MU_GAPS]; /* when those beats came, newest first */
     size_t nbeats;
-    char path[64]; /* how the last beat came: "datagram 10.0.0.7:4680", "stream", "http" */
+    char path[64]; /* how the last beat came: "datagram", "stream 10.0.0.7:4680", "http" */
     uint64_t session;
     uint32_t index;
     /* our own hearing */

@@ -96,14 +96,14 @@ static enum MHD_Result count_host(void *ctx, enum MHD_ValueKind kind, const char
 
 /* Each of these answers, and returns false, when the request may not go on. */
 
-static bool check_who(struct mu_req *req)
+static bool check_who(struct mu_req *req, const char *version)
 {
     const char *host = mu_req_header(req, "Host"), *origin = mu_req_header(req, "Origin");
     char local[64];
     int hosts = 0;
 
     MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, count_host, &hosts);
-    if (hosts > 1) {
+    if (hosts > 1 || (hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) == 0)) {
         mu_req_problem(req, MU_BAD_HEADER, "there are %d Host headers; send one", hosts);
         return false;
     }
@@ -203,9 +203,9 @@ static bool check_accept(struct mu_req *req)
     return false;
 }
 
-void mu_api_admit(struct mu_req *req, const char *method)
+void mu_api_admit(struct mu_req *req, const char *method, const char *version)
 {
-    if (!check_who(req))
+    if (!check_who(req, version))
         return;
     if (strcmp(req->raw, "*") == 0 && strcmp(method, "OPTIONS") == 0) {
         strcpy(req->allow, "GET, HEAD, PUT, DELETE, OPTIONS");

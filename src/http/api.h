@@ -19,7 +19,7 @@ extern const size_t mu_nroutes;
 
 /* With the headers: refuses what can be refused without a body. Leaves the request as it is, or
  * answers it. */
-void mu_api_admit(struct mu_req *req, const char *method);
+void mu_api_admit(struct mu_req *req, const char *method, const char *version);
 
 /* With the body too: has it handled. */
 void mu_api_handle(struct mu_req *req);

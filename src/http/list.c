@@ -373,7 +373,7 @@ static bool read_states(struct walk *walk)
     const char *text = mu_url_param(&walk->req->url, "state");
     char word[16];
 
-    while (text && *text) {
+    while (text) {
         size_t n = strcspn(text, ",");
         int state = -1;
 
@@ -388,7 +388,7 @@ static bool read_states(struct walk *walk)
             return false;
         }
         walk->filter.states |= 1U << state;
-        text += n + (text[n] == ',');
+        text = text[n] ? text + n + 1 : NULL;
     }
     return true;
 }

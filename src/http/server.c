@@ -149,7 +149,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
         mu_list_remove(&req->peer->link); /* it asks: now it is the youngest */
         mu_list_append(&req->http->peers, &req->peer->link);
         mu_stat_add(MU_STAT_HTTP_REQUESTS, 1);
-        mu_api_admit(req, method);
+        mu_api_admit(req, method, version);
         return go_on(req);
     }
     if (*size) {
