@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "cli/commands.h"
 #include "cli/feed.h"
+#include "cli/print.h"
 #include "daemon/secret.h"
 #include "load/sim.h"
 
@@ -236,13 +237,9 @@ static int print_json(const struct mu_sim_config *config, const struct mu_sim_re
     json_object_set_new(o, "down_after", spread_json(&r->down));
     json_object_set_new(o, "silence", spread_json(&r->silence));
     json_object_set_new(o, "named", names);
-    if (json_dumpf(o, stdout, JSON_INDENT(2))) {
-        json_decref(o);
-        return MU_EXIT_FAILED;
-    }
-    putchar('\n');
+    int rv = mu_print_json(stdout, o);
     json_decref(o);
-    return MU_EXIT_OK;
+    return rv == 0 ? MU_EXIT_OK : MU_EXIT_FAILED;
 }
 
 static void print_spread(const char *what, const struct mu_spread *spread)
@@ -255,13 +252,18 @@ static void print_spread(const char *what, const struct mu_spread *spread)
 static void print_text(const struct mu_sim_config *config, const struct mu_sim_result *result)
 {
     const struct mu_report *r = &result->report;
+    bool any = false;
 
     printf("%-14s %" PRIu32 ", joined in %.1f s, %" PRIu64 " datagrams sent, seed %" PRIu64 "\n",
            "agents", r->agents, seconds(result->join_time), result->beats, config->fleet.seed);
     printf("%-14s", "injected");
-    for (int i = 0; i < MU_ACTS; i++)
+    for (int i = 0; i < MU_ACTS; i++) {
+        any = any || r->injected[i];
         if (r->injected[i])
             printf(" %s %" PRIu32, mu_act_text((enum mu_act)i), r->injected[i]);
+    }
+    if (!any)
+        printf(" nothing");
     printf("\n%-14s", "conductor said");
     for (int i = 0; i < MU_UNKNOWN; i++)
         printf(" %s %" PRIu32, mu_state_text((enum mu_state)i), r->heard[i]);
@@ -278,6 +280,18 @@ static void print_text(const struct mu_sim_config *config, const struct mu_sim_r
         printf("%-14s %" PRIu32 ", told as left %" PRIu32 "\n", "leaves", r->leaves, r->left);
     for (uint32_t i = 0; i < result->named; i++)
         printf("%-14s %s\n", i < result->named_false ? "falsely down" : "missed", result->names[i]);
+}
+
+static void warn_of_late(const struct mu_sim_config *config)
+{
+    const struct mu_scenario *sc = config->scenario;
+    char at[MU_DUR_TEXT], length[MU_DUR_TEXT];
+
+    for (size_t i = 0; i < sc->n; i++)
+        if (sc->steps[i].at > config->length)
+            fprintf(stderr, "muster sim: %s at %s will not happen: --for %s ends before\n",
+                    mu_act_text(sc->steps[i].act), mu_dur_text(sc->steps[i].at, at),
+                    mu_dur_text(config->length, length));
 }
 
 /* --- the command --------------------------------------------------------------------------------
@@ -325,10 +339,12 @@ static int run(const struct mu_args *args)
     mu_scenario_init(&scenario);
     config.fleet.token = token;
     if ((token_file && mu_secret_token(token_file, token, sizeof(token), &err)) ||
-        read_scenario(args, &scenario, &err) || find_conductor(args, &config.fleet, &err))
+        read_scenario(args, &scenario, &err) || find_conductor(args, &config.fleet, &err)) {
         code = mu_cli_fail_err(args, &err);
-    else
+    } else {
+        warn_of_late(&config);
         code = simulate(args, &config, &ears);
+    }
     mu_scenario_fini(&scenario);
     return code;
 }

@@ -108,6 +108,16 @@ static const char *label(void *ctx, uint32_t agent, const char *key)
     return sim->fleet_stage.label(sim->fleet_stage.ctx, agent, key);
 }
 
+static void nobody(void *ctx, const struct mu_step *step)
+{
+    struct sim *sim = ctx;
+    char line[64];
+
+    tell_step(sim);
+    snprintf(line, sizeof(line), "%s 0 agents: none is as the step says", mu_act_text(step->act));
+    tell(sim, line);
+}
+
 static void begin_step(void *ctx, const struct mu_step *step, uint32_t agent, mu_time now)
 {
     struct sim *sim = ctx;
@@ -221,8 +231,8 @@ static void join(struct sim *sim, mu_time now)
 
 static int open_play(struct sim *sim, mu_time now)
 {
-    sim->stage =
-        (struct mu_stage){sim, sim->config->fleet.agents, may_take, label, begin_step, end_step};
+    sim->stage = (struct mu_stage){
+        sim, sim->config->fleet.agents, may_take, label, begin_step, end_step, nobody};
     return mu_play_new(&sim->play, sim->config->scenario, &sim->stage, sim->config->fleet.seed,
                        now);
 }

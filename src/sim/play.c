@@ -97,6 +97,8 @@ static void begin(struct mu_play *play, const struct mu_step *step, mu_time now)
     const struct mu_stage *stage = play->stage;
     uint32_t n = pick(play, &step->whom);
 
+    if (n == 0 && stage->nobody)
+        stage->nobody(stage->ctx, step);
     if (step->length != MU_NEVER) {
         struct taken taken = {step, play->start + step->at + step->length, n, NULL};
 

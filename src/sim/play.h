@@ -15,7 +15,8 @@ struct mu_stage {
                          const char *key); /* zone or label; NULL = none */
     void (*begin)(void *ctx, const struct mu_step *step, uint32_t agent, mu_time now);
     void (*end)(void *ctx, const struct mu_step *step, uint32_t agent,
-                mu_time now); /* if it lasts */
+                mu_time now);                              /* if it lasts */
+    void (*nobody)(void *ctx, const struct mu_step *step); /* none to take; NULL = let it pass */
 };
 
 struct mu_play;

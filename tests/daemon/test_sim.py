@@ -75,6 +75,15 @@ class Sim(unittest.TestCase):
         self.assertEqual((report['found'], report['missed'], report['false_downs']), (100, 0, 0))
         self.check_times(report)
 
+    def test_steps_that_do_nothing_are_told(self):
+        r = muster('sim', '--conductor', f'127.0.0.1:{self.c.agents_port}', '--http',
+                   f'http://127.0.0.1:{self.c.http_port}', '-n', '5', '-i', '1s', '--for', '200ms',
+                   '--run', 'partition zone=nowhere for 100ms; at 1h kill 1')
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn('partition 0 agents: none is as the step says', r.stderr)
+        self.assertIn('kill at 1h will not happen: --for 200ms ends before', r.stderr)
+        self.assertRegex(r.stdout, '(?m)^injected +nothing$')
+
     def test_same_seed_takes_the_same_agents(self):
         taken = []
         for _ in range(2):
