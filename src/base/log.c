@@ -369,6 +369,15 @@ static bool held_back(enum mu_log_level level, const char *room, const char *wha
     return held;
 }
 
+void mu_log_tick(void)
+{
+    mu_time now = mu_clock_now();
+
+    pthread_mutex_lock(&kinds_lock);
+    close_windows(now);
+    pthread_mutex_unlock(&kinds_lock);
+}
+
 void mu_log_flush(void)
 {
     pthread_mutex_lock(&kinds_lock);

@@ -45,8 +45,10 @@ void mu_log_write(enum mu_log_level level, const char *room, const char *what,
 void mu_log_change(enum mu_log_level level, const char *room, const char *what,
                    const struct mu_kv *kvs, size_t n);
 
-/* Tells at once what was held back: at the end, and now and then where nothing else is logged. */
-void mu_log_flush(void);
+/* Tells what was held back more than 10 s ago. The next line of any kind does so too: this is for
+ * whom nothing happens to for long. */
+void mu_log_tick(void);
+void mu_log_flush(void); /* all of it, at the end */
 
 /* For tests: where journald's socket is. Before the next mu_log_setup(). */
 void mu_log_journal_at(const char *path);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "cli/options.h"
 
@@ -81,5 +82,6 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_DFL); /* `muster list | head` ends quietly, whatever our parent ignores */
     int code = finish_output(&args, run(&args, argc, argv));
     mu_args_fini(&args);
+    mu_log_flush();
     return code;
 }

@@ -120,6 +120,7 @@ static void on_sweep(uv_check_t *check)
     mu_notify_alive(&rooms->notify, rooms->now);
     mu_rooms_tell_status(rooms, rooms->now);
     mu_rooms_tell_store(rooms, rooms->now);
+    mu_log_tick();
 }
 
 static void on_tick(uv_timer_t *timer)

@@ -180,6 +180,19 @@ static void log_tells_what_was_held_back_at_the_end(void **state)
     assert_string_equal(written(), "");
 }
 
+static void log_tells_what_was_held_back_when_nothing_follows(void **state)
+{
+    for (int i = 0; i < 12; i++)
+        mu_info("a", "again", MU_KVI("i", i));
+    written();
+    now += 9 * MU_SEC;
+    mu_log_tick();
+    assert_string_equal(written(), "");
+    now += MU_SEC;
+    mu_log_tick();
+    assert_string_equal(written(), "info a: again held_back=2\n");
+}
+
 static void log_holds_changes_back_later(void **state)
 {
     struct mu_kv kv = MU_KVI("n", 1);
@@ -363,6 +376,7 @@ int main(void)
         TEST(log_line_has_a_bound),
         TEST(log_holds_repeated_lines_back_and_says_so),
         TEST(log_tells_what_was_held_back_at_the_end),
+        TEST(log_tells_what_was_held_back_when_nothing_follows),
         TEST(log_holds_changes_back_later),
         TEST(log_waits_for_no_reader),
         TEST(log_holds_no_error_back),
