@@ -34,6 +34,7 @@ struct mu_stream {
     uint64_t conn;
     uint64_t session; /* 0 = not joined, not attached */
     struct mu_batch_join *join;
+    mu_time guest_until; /* 0 = it may stay; else there is no room: attached for a last word */
     char peer[MU_PEER_MAX];
 };
 
@@ -72,6 +73,7 @@ struct mu_conductor {
     struct mu_admit admit;
     struct mu_sessions sessions;
     struct mu_entries streams; /* of struct mu_stream */
+    uint32_t guests;           /* of the streams */
     struct mu_entries waiting; /* of struct mu_pending */
     struct mu_list joins;
     struct mu_contest contests[MU_CONTESTS];
@@ -143,6 +145,10 @@ struct mu_stream *mu_stream_find(const struct mu_conductor *c, uint64_t conn);
 /* Whether @more streams beyond those open are more than there is room for. */
 bool mu_stream_crowded(const struct mu_conductor *c, uint32_t more);
 void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s);
+/* Whether @s has a stream that may stay. */
+bool mu_stream_stays(const struct mu_conductor *c, const struct mu_sender *s);
+void mu_stream_guest(struct mu_conductor *c, struct mu_stream *st); /* closed in a moment */
+void mu_stream_end_guests(struct mu_conductor *c);                  /* at a tick */
 void mu_stream_close_pending(struct mu_conductor *c); /* at a tick: ends make suspect */
 const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session); /* "" = none attached */
 void mu_stream_send(struct mu_conductor *c, uint64_t conn, const struct mu_msg *msg);

@@ -84,7 +84,7 @@ static bool take_beat(struct mu_conductor *c, struct mu_sender *s, const struct 
         /* An ack names one; who has several hears of each in turn. */
         ack->status = t.status;
         ack->index = t.indexes[beat->seq % t.n];
-    } else if (s->streams == 0 && mu_stream_crowded(c, conn ? 0 : 1)) {
+    } else if (!mu_stream_stays(c, s) && mu_stream_crowded(c, conn ? 0 : 1)) {
         ack->status = MU_ACK_DATAGRAMS;
     }
     return true;
@@ -178,11 +178,11 @@ static int on_sealed(struct mu_conductor *c, struct mu_stream *st, const struct 
     if (!take_beat(c, s, &beat, st->conn, &ack))
         return attach ? mu_stream_refuse(c, st->conn, MU_EPROTO, 0, "an attach that came before")
                       : 0;
-    if (attach && ack.status != MU_ACK_RESYNC && ack.status != MU_ACK_DATAGRAMS)
+    if (attach && ack.status != MU_ACK_RESYNC)
         mu_stream_bind(c, st, s);
-    mu_stream_ack(c, st->conn, key, &ack);
     if (attach && ack.status == MU_ACK_DATAGRAMS)
-        c->ports.close(c->ports.ctx, st->conn); /* the place is kept for one who must join */
+        mu_stream_guest(c, st); /* long enough for a report or a last word: others must join */
+    mu_stream_ack(c, st->conn, key, &ack);
     return 0;
 }
 

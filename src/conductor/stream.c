@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "conductor/intake.h"
 
+#define GUEST_STAY (500 * MU_MS)
+
 void mu_streams_fini(struct mu_conductor *c)
 {
     for (uint32_t i = 0; i < c->streams.n; i++)
@@ -79,6 +81,31 @@ void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_send
     s->streams++;
 }
 
+bool mu_stream_stays(const struct mu_conductor *c, const struct mu_sender *s)
+{
+    return s->streams > 0 && stream_at(c, s->stream)->guest_until == 0;
+}
+
+void mu_stream_guest(struct mu_conductor *c, struct mu_stream *st)
+{
+    if (st->guest_until)
+        return;
+    st->guest_until = c->now + GUEST_STAY;
+    c->guests++;
+}
+
+void mu_stream_end_guests(struct mu_conductor *c)
+{
+    for (uint32_t i = 0; i < c->streams.n && c->guests > 0; i++) {
+        struct mu_stream *st = stream_at(c, i);
+
+        if (st->guest_until == 0 || c->now < st->guest_until)
+            continue;
+        st->guest_until = MU_NEVER; /* a guest until it is gone */
+        c->ports.close(c->ports.ctx, st->conn);
+    }
+}
+
 static void note_closing(struct mu_conductor *c, uint64_t session)
 {
     if (c->nclosing == c->closing_cap) {
@@ -110,6 +137,7 @@ void mu_intake_closed(struct mu_conductor *c, uint64_t conn, bool by_peer, mu_ti
     session = st->session;
     if (detach(c, st) && by_peer && !c->stalled)
         note_closing(c, session);
+    c->guests -= st->guest_until != 0;
     mu_entries_remove(&c->streams, st);
 }
 

@@ -296,9 +296,45 @@ static void full_of_streams_keeps_no_place_from_newcomers(void **state)
     rig_open(&r, &b);
     assert_int_equal(rig_attach(&r, &b, &ack), 0);
     assert_int_equal(ack.status, MU_ACK_DATAGRAMS);
+    rig_run(&r, 300 * MU_MS);
+    assert_int_equal(r.closed, 0);
+    assert_int_equal(rig_beat(&r, &b, 0), MU_ACK_DATAGRAMS); /* it is not to stay */
+    rig_run(&r, 300 * MU_MS);
     assert_int_equal(r.closed, b.conn);
-    rig_run(&r, MU_SEC);
+    assert_int_equal(rig_beat(&r, &b, 0), MU_ACK_DATAGRAMS);
+    mu_intake_closed(r.c, b.conn, false, r.now);
+    assert_int_equal(rig_beat(&r, &b, 0), MU_ACK_DATAGRAMS);
     assert_int_equal(rig_state(&r, "b"), MU_UP);
+    rig_free(&r);
+}
+
+static void full_of_streams_hears_a_last_word(void **state)
+{
+    struct rig r;
+    struct rig_sender a, b;
+    struct mu_ack ack;
+
+    rig_init(&r);
+    r.config.max_streams = 1;
+    assert_int_equal(rig_new(&r), 0);
+    rig_begin(&r);
+    rig_join(&r, &a, "a", 1);
+    rig_join(&r, &b, "b", 2);
+    mu_intake_closed(r.c, b.conn, false, r.now);
+    r.closed = 0;
+    rig_open(&r, &b);
+    assert_int_equal(rig_attach(&r, &b, &ack), 0);
+    assert_int_equal(ack.status, MU_ACK_DATAGRAMS);
+    assert_int_equal(rig_frame(&r, &b, &(struct mu_msg){.type = MU_MSG_LEAVE, .leave = {.id = 7}}),
+                     0);
+    assert_int_equal(r.msg.type, MU_MSG_DONE);
+    assert_int_equal(r.msg.done.rv, 0);
+    assert_int_equal(rig_state(&r, "b"), MU_LEFT);
+    rig_run(&r, 600 * MU_MS);
+    assert_int_equal(r.closed, b.conn);
+    mu_intake_closed(r.c, a.conn, true, r.now); /* a's own may stay, and its end means something */
+    rig_run(&r, 200 * MU_MS);
+    assert_int_equal(rig_state(&r, "a"), MU_SUSPECT);
     rig_free(&r);
 }
 
@@ -354,6 +390,7 @@ int main(void)
         cmocka_unit_test(address_may_change_but_not_all_the_time),
         cmocka_unit_test(full_of_streams_sends_others_to_datagrams),
         cmocka_unit_test(full_of_streams_keeps_no_place_from_newcomers),
+        cmocka_unit_test(full_of_streams_hears_a_last_word),
         cmocka_unit_test(sessions_without_agents_go),
         cmocka_unit_test(sessions_that_nobody_needs_are_gone_at_once),
     };
