@@ -901,6 +901,8 @@ static void the_document_has_each_route_and_no_other(void **state)
                 wanted--;
         }
         assert_int_equal(wanted, 0);
+        if (*route->type && !json_object_get(json_object_get(op, "responses"), "406"))
+            fail_msg("%s %s: 406 is not described", method_names[route->method], route->path);
         assert_int_equal(json_object_get(op, "requestBody") != NULL, route->takes != MU_BODY_NONE);
     }
     json_object_foreach(json_object_get(doc, "paths"), key, path)
