@@ -50,38 +50,48 @@ static int listen_http(struct mu_rooms *rooms, const char *text, struct mu_err *
     return rv;
 }
 
-/* The port of an activated socket; 0 for a Unix one. */
-static int port_of(int fd)
+/* The port of an activated socket, 0 for a Unix one; an address that others can reach needs to be
+ * allowed like a configured one. What is no socket at all is told by who adopts it. */
+static int check_activated(const struct mu_rooms *rooms, int fd, int *port, struct mu_err *err)
 {
     struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);
+    struct mu_addr addr;
     char text[256];
-    const char *colon;
-    int port = 0;
 
-    if (getsockname(fd, (struct sockaddr *)&sa, &len) || sa.ss_family == AF_UNIX)
+    *port = 0;
+    if (getsockname(fd, (struct sockaddr *)&sa, &len) ||
+        (sa.ss_family != AF_INET && sa.ss_family != AF_INET6) ||
+        mu_addr_parse(&addr, mu_addr_text_of((struct sockaddr *)&sa, len, text, sizeof(text)),
+                      NULL))
         return 0;
-    colon = strrchr(mu_addr_text_of((struct sockaddr *)&sa, len, text, sizeof(text)), ':');
-    if (colon)
-        sscanf(colon + 1, "%d", &port);
-    return port;
+    *port = addr.port;
+    if (rooms->config->insecure || mu_addr_is_loopback(&addr))
+        return 0;
+    return mu_err_set(err, MU_EINVAL,
+                      "%s: other machines could reach it, and nothing there is encrypted; listen "
+                      "on 127.0.0.1, or set insecure = true where the network can be trusted",
+                      text);
 }
 
 /* Activated sockets take the place of the configured addresses of their kind. */
 static int adopt(struct mu_rooms *rooms, struct mu_err *err)
 {
     const struct mu_activated *activated = &rooms->activated;
-    int rv = 0;
+    int port, rv = 0;
 
     for (size_t i = 0; i < activated->nagents && !rv; i++) {
-        int port = port_of(activated->agents[i]);
-
-        rv = mu_transport_adopt(rooms->transport, activated->agents[i], err);
+        rv = check_activated(rooms, activated->agents[i], &port, err);
+        if (!rv)
+            rv = mu_transport_adopt(rooms->transport, activated->agents[i], err);
         if (!rooms->agents_port)
             rooms->agents_port = port;
     }
-    for (size_t i = 0; i < activated->nhttp && !rv; i++)
-        rv = mu_http_adopt(rooms->http, activated->http[i], err);
+    for (size_t i = 0; i < activated->nhttp && !rv; i++) {
+        rv = check_activated(rooms, activated->http[i], &port, err);
+        if (!rv)
+            rv = mu_http_adopt(rooms->http, activated->http[i], err);
+    }
     return rv ? mu_err_wrap(err, rv, "socket from the service manager") : 0;
 }
 

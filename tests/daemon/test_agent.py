@@ -10,7 +10,7 @@ import time
 import unittest
 
 from lib import tap, wait
-from lib.conductor import Conductor, muster
+from lib.conductor import Conductor, has_ipv6, muster
 from lib.program import Program
 from lib.wait import SANITIZED
 from lib.web import Web
@@ -278,6 +278,7 @@ class Away(Case):
 class Six(unittest.TestCase):
     """Everything by IPv6: joins, datagrams, the API, the tools, a second start."""
 
+    @unittest.skipUnless(has_ipv6(), 'this machine has no IPv6')
     def test_loopback_of_ipv6_is_as_good(self):
         with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
             c = Conductor(folder=folder)

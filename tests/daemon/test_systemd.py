@@ -12,7 +12,7 @@ import time
 import unittest
 
 from lib import tap, wait
-from lib.conductor import Conductor
+from lib.conductor import Conductor, has_ipv6
 from lib.wire import Sender
 
 PACKAGING = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../packaging')
@@ -170,6 +170,26 @@ class Activation(unittest.TestCase):
         self.assertEqual(c.process.wait(wait.PATIENCE), 2)
         self.assertIn('mail', c.log())
         self.assertIn('FileDescriptorName=', c.log())
+
+    def open_addresses(self):
+        yield 'agents', socket.AF_INET, '0.0.0.0'
+        yield 'http', socket.AF_INET, '0.0.0.0'
+        if has_ipv6():
+            yield 'http', socket.AF_INET6, '::'
+
+    def test_one_that_others_can_reach_is_refused_unless_allowed(self):
+        for name, family, address in self.open_addresses():
+            with self.subTest(name=name), socket.socket(family) as door:
+                door.bind((address, 0))
+                door.listen()
+                c, fds = self.conductor(name, [door])
+                c.launch(pass_fds=fds)
+                self.assertEqual(c.process.wait(wait.PATIENCE), 2)
+                self.assertIn(f'{door.getsockname()[1]}: other machines could reach it', c.log())
+                self.assertIn('insecure = true', c.log())
+                c.args = ['--insecure']
+                c.start(pass_fds=fds)
+                self.assertEqual(c.stop(), 0)
 
     def test_systemd_itself_hands_them_over(self):
         tool = shutil.which('systemd-socket-activate')

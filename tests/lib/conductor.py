@@ -7,6 +7,7 @@
 import os
 import signal
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -29,6 +30,16 @@ def clean_env(more=None):
            if not k.startswith(('MUSTER_', 'LISTEN_', 'NOTIFY_', 'WATCHDOG_', 'JOURNAL_'))}
     env.update(more or {})
     return env
+
+
+def has_ipv6():
+    """Whether this machine has the loopback of IPv6; many containers don't."""
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(('::1', 0))
+        return True
+    except OSError:
+        return False
 
 
 class Conductor:
