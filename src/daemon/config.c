@@ -91,7 +91,12 @@ static const char *origin_text(const struct mu_config *config, const struct mu_s
                                const char *policy)
 {
     const struct mu_config_origin *origin = find_origin(config, s, policy);
+    const struct mu_setting *inherited = NULL;
 
+    if (!origin && *policy && strcmp(s->key, "suspect_time") != 0) /* that is worked out */
+        inherited = find_setting("DEFAULT", s->key);
+    if (inherited)
+        origin = find_origin(config, inherited, "");
     return origin ? origin->text : "default";
 }
 

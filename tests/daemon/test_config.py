@@ -67,6 +67,16 @@ class Command(unittest.TestCase):
         self.assertIn('; MUSTER_LOG_LEVEL', lines['level'])
         self.assertIn('; default', lines['join_rate'])
 
+    def test_what_a_policy_inherits_has_the_origin_of_the_default(self):
+        self.write('[DEFAULT]\nreport_interval = 2s\nsuspect_time = 5s\n[policy fast]\nservice_down_time = 9s\n')
+        result = self.run_config('show', '--origin')
+        policy = result.stdout.split('[policy fast]\n')[1].split('\n\n')[0]
+        lines = {line.split(' ')[0]: line for line in policy.splitlines()}
+        self.assertRegex(lines['report_interval'], rf'= 2s +; {self.conf}:2$')
+        self.assertRegex(lines['suspect_time'], r'= 5s +; default$')  # 2.5 x the interval, not the one above
+        self.assertRegex(lines['service_down_time'], rf'= 9s +; {self.conf}:5$')
+        self.assertRegex(lines['binary'], r'; default$')
+
     def test_a_variable_that_is_wrong_is_named(self):
         self.write('')
         result = self.run_config('check', env={'MUSTER_CONDUCTOR_MAX_AGNTS': '3'})
