@@ -104,28 +104,12 @@ void mu_buf_u8(struct mu_buf *buf, uint8_t v)
     mu_buf_put(buf, &v, 1);
 }
 
-void mu_buf_u16(struct mu_buf *buf, uint16_t v)
-{
-    uint8_t *p = mu_buf_grow(buf, 2);
-
-    if (p)
-        mu_put16(p, v);
-}
-
 void mu_buf_u32(struct mu_buf *buf, uint32_t v)
 {
     uint8_t *p = mu_buf_grow(buf, 4);
 
     if (p)
         mu_put32(p, v);
-}
-
-void mu_buf_u64(struct mu_buf *buf, uint64_t v)
-{
-    uint8_t *p = mu_buf_grow(buf, 8);
-
-    if (p)
-        mu_put64(p, v);
 }
 
 const char *mu_buf_text(struct mu_buf *buf)
@@ -175,20 +159,6 @@ uint16_t mu_cur_u16(struct mu_cur *cur)
     const uint8_t *p = mu_cur_take(cur, 2);
 
     return p ? mu_get16(p) : 0;
-}
-
-uint32_t mu_cur_u32(struct mu_cur *cur)
-{
-    const uint8_t *p = mu_cur_take(cur, 4);
-
-    return p ? mu_get32(p) : 0;
-}
-
-uint64_t mu_cur_u64(struct mu_cur *cur)
-{
-    const uint8_t *p = mu_cur_take(cur, 8);
-
-    return p ? mu_get64(p) : 0;
 }
 
 uint16_t mu_get16(const uint8_t *p)

@@ -27,9 +27,7 @@ void mu_buf_put(struct mu_buf *buf, const void *data, size_t n);
 void mu_buf_puts(struct mu_buf *buf, const char *text);
 void mu_buf_printf(struct mu_buf *buf, const char *fmt, ...) MU_PRINTF(2, 3);
 void mu_buf_u8(struct mu_buf *buf, uint8_t v);
-void mu_buf_u16(struct mu_buf *buf, uint16_t v);
 void mu_buf_u32(struct mu_buf *buf, uint32_t v);
-void mu_buf_u64(struct mu_buf *buf, uint64_t v);
 const char *mu_buf_text(struct mu_buf *buf); /* NUL-terminated view; "" when failed */
 
 /* A cursor: reading past the end sets .bad, and gives 0 from then on. */
@@ -42,8 +40,6 @@ void mu_cur_init(struct mu_cur *cur, const void *data, size_t n);
 size_t mu_cur_left(const struct mu_cur *cur);
 uint8_t mu_cur_u8(struct mu_cur *cur);
 uint16_t mu_cur_u16(struct mu_cur *cur);
-uint32_t mu_cur_u32(struct mu_cur *cur);
-uint64_t mu_cur_u64(struct mu_cur *cur);
 const uint8_t *mu_cur_take(struct mu_cur *cur, size_t n); /* NULL and .bad when short */
 
 /* The same at a fixed place, for hot paths that have checked the length. */

@@ -21,21 +21,6 @@ const char *muster_strerror(int code)
     }
 }
 
-const char *mu_err_name(int code)
-{
-    switch (code) {
-    case MU_OK:
-        return "MU_OK";
-#define CASE(name, value, text)                                                                    \
-    case name:                                                                                     \
-        return #name;
-        MUSTER_ERRORS(CASE)
-#undef CASE
-    default:
-        return "MU_E?";
-    }
-}
-
 /* Stores @text, cut where it is too long, but no character of UTF-8 in half. What others wrote may
  * be quoted in it: all that is no text for one line of a terminal becomes '?'. */
 static void store(struct mu_err *err, int code, char *text)

@@ -24,7 +24,4 @@ int mu_err_set(struct mu_err *err, int code, const char *fmt, ...) MU_PRINTF(3, 
  * says nothing yet), and stores @code. Returns @code. */
 int mu_err_wrap(struct mu_err *err, int code, const char *fmt, ...) MU_PRINTF(3, 4);
 
-/* "MU_EBUSY" for MU_EBUSY; "MU_E?" for what is no error. */
-const char *mu_err_name(int code);
-
 #endif

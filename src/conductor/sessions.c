@@ -38,7 +38,7 @@ struct mu_sender *mu_sessions_add(struct mu_sessions *ss, uint64_t id, mu_time n
     return s;
 }
 
-void mu_sessions_remove(struct mu_sessions *ss, struct mu_sender *s)
+static void remove_sender(struct mu_sessions *ss, struct mu_sender *s)
 {
     free_indexes(s);
     mu_entries_remove(&ss->all, s);
@@ -47,7 +47,7 @@ void mu_sessions_remove(struct mu_sessions *ss, struct mu_sender *s)
 void mu_sessions_release(struct mu_sessions *ss, struct mu_sender *s)
 {
     if (s->live == 0 && s->streams == 0 && s->taken == 0)
-        mu_sessions_remove(ss, s);
+        remove_sender(ss, s);
 }
 
 void mu_sessions_sweep(struct mu_sessions *ss, mu_time now, uint32_t many)
@@ -60,7 +60,7 @@ void mu_sessions_sweep(struct mu_sessions *ss, mu_time now, uint32_t many)
         ss->swept = (ss->swept + 1) % ss->all.n;
         s = mu_entries_at(&ss->all, ss->swept);
         if (s->id && s->live == 0 && s->streams == 0 && now - s->touched > kept)
-            mu_sessions_remove(ss, s);
+            remove_sender(ss, s);
     }
 }
 

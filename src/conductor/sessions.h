@@ -52,7 +52,6 @@ static inline struct mu_sender *mu_sessions_find(const struct mu_sessions *sessi
 
 struct mu_sender *mu_sessions_add(struct mu_sessions *sessions, uint64_t id,
                                   mu_time now); /* NULL */
-void mu_sessions_remove(struct mu_sessions *sessions, struct mu_sender *s);
 
 /* Frees @s when nobody needs it: no agent, no stream, and nobody to be told that he was taken over.
  */

@@ -29,12 +29,6 @@ struct mu_text *mu_text_new(const char *text)
     return out;
 }
 
-struct mu_text *mu_text_ref(struct mu_text *text)
-{
-    text->refs++;
-    return text;
-}
-
 void mu_text_unref(struct mu_text *text)
 {
     if (!text)
@@ -49,7 +43,7 @@ void mu_event_ref(const struct mu_event *event)
     if (event->who)
         mu_ident_ref(event->who);
     if (event->text)
-        mu_text_ref(event->text);
+        event->text->refs++;
 }
 
 void mu_event_unref(const struct mu_event *event)
@@ -58,7 +52,8 @@ void mu_event_unref(const struct mu_event *event)
     mu_text_unref(event->text);
 }
 
-const char *mu_event_word(const struct mu_event *event, uint8_t word)
+/* "up", "disabled", "" */
+static const char *word_of(const struct mu_event *event, uint8_t word)
 {
     switch (word) {
     case MU_WORD_NONE:
@@ -118,8 +113,8 @@ void mu_event_words(const struct mu_event *event, struct mu_event_scratch *scrat
         .seq = event->seq,
         .at = event->at,
         .kind = mu_kind_text((enum mu_kind)event->kind),
-        .from = mu_event_word(event, event->from),
-        .to = mu_event_word(event, event->to),
+        .from = word_of(event, event->from),
+        .to = word_of(event, event->to),
         .reason = event->text ? event->text->text : mu_reason_text((enum mu_reason)event->reason),
         .agent = scratch->agent,
         .uuid = scratch->uuid,

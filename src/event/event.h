@@ -13,7 +13,6 @@ struct mu_text {
 };
 
 struct mu_text *mu_text_new(const char *text); /* NULL = out of memory */
-struct mu_text *mu_text_ref(struct mu_text *text);
 void mu_text_unref(struct mu_text *text);
 
 /* The numbers behind a verdict; -1 = does not apply, and is left out of `detail`. */
@@ -54,8 +53,6 @@ enum mu_word {
 /* Takes, gives back the event's references. An event by itself is a plain struct. */
 void mu_event_ref(const struct mu_event *event);
 void mu_event_unref(const struct mu_event *event);
-
-const char *mu_event_word(const struct mu_event *event, uint8_t word); /* "up", "disabled", "" */
 
 /* An event in words, as the store keeps it and the API prints it; all borrowed, "" = none. */
 struct mu_event_row {

@@ -27,11 +27,6 @@ void mu_history_add(struct mu_history *history, mu_dur gap)
         history->n++;
 }
 
-void mu_history_clear(struct mu_history *history)
-{
-    history->n = 0;
-}
-
 size_t mu_history_ms(const struct mu_history *history, uint32_t out[MU_GAPS])
 {
     for (size_t i = 0; i < history->n; i++)

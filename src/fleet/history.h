@@ -18,7 +18,6 @@ struct mu_history {
 };
 
 void mu_history_add(struct mu_history *history, mu_dur gap);
-void mu_history_clear(struct mu_history *history);
 /* Writes the gaps in ms, newest first; returns how many. */
 size_t mu_history_ms(const struct mu_history *history, uint32_t out[MU_GAPS]);
 

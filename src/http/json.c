@@ -135,12 +135,6 @@ void mu_json_some(struct mu_json *json, const char *key, const char *text)
     mu_json_text(json, key, text && *text ? text : NULL);
 }
 
-void mu_json_int(struct mu_json *json, const char *key, int64_t value)
-{
-    begin(json, key);
-    mu_buf_printf(json->out, "%" PRId64, value);
-}
-
 void mu_json_uint(struct mu_json *json, const char *key, uint64_t value)
 {
     begin(json, key);

@@ -18,7 +18,7 @@ struct mu_relay_config {
 };
 
 /* Listens. @up is borrowed, and its notices are to be handed to mu_relay_notice(). @config is
- * copied but for .path. Errors: as mu_socket_unix(), MU_ENOMEM. */
+ * copied but for .path. Errors: as mu_socket_listen(), MU_ENOMEM. */
 int mu_relay_new(struct mu_relay **out, struct uv_loop_s *loop, struct mu_uplink *up,
                  const struct mu_relay_config *config, struct mu_err *err);
 

@@ -466,11 +466,6 @@ struct mu_rng *mu_world_rng(struct mu_world *w)
     return &w->rng;
 }
 
-struct mu_conductor *mu_world_conductor(struct mu_world *w)
-{
-    return w->conductor;
-}
-
 const struct mu_seen *mu_world_seen(const struct mu_world *w, size_t *n)
 {
     *n = w->nseen;

@@ -69,7 +69,6 @@ int mu_world_revive(struct mu_world *w); /* starts it again on what was committe
 void mu_world_freeze_store(struct mu_world *w, bool frozen);
 
 /* What is there to see. */
-struct mu_conductor *mu_world_conductor(struct mu_world *w); /* NULL while it is dead */
 const struct mu_seen *mu_world_seen(const struct mu_world *w, size_t *n);
 enum mu_state mu_world_shown(struct mu_world *w, uint32_t agent); /* MU_LEFT where there is none */
 size_t mu_world_false_downs(const struct mu_world *w); /* down, and the process was running */

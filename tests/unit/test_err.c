@@ -81,15 +81,12 @@ static void err_quotes_rubbish_as_one_line(void **state)
 
 static void strerror_has_a_text_for_each_error(void **state)
 {
-#define CHECK(name, value, text)                                                                   \
-    assert_string_equal(muster_strerror(value), text);                                             \
-    assert_string_equal(mu_err_name(value), #name);
+#define CHECK(name, value, text) assert_string_equal(muster_strerror(value), text);
     MUSTER_ERRORS(CHECK)
 #undef CHECK
     assert_string_equal(muster_strerror(0), "no error");
     assert_string_equal(muster_strerror(-1000), "unknown error");
     assert_string_equal(muster_strerror(1), "unknown error");
-    assert_string_equal(mu_err_name(-1000), "MU_E?");
 }
 
 int main(void)
