@@ -180,7 +180,7 @@ static void on_notice(void *ctx, enum mu_notice what, uint32_t agent, int rv, co
         return;
     }
     if (what == MU_NOTICE_RECOVERED) {
-        mu_info("agent", "conductor back", MU_KVS("agent", life->name));
+        mu_info("agent", "conductor back", MU_KVS("why", text));
         return;
     }
     if (agent != life->agent) {
