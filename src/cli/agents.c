@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/state.h"
 #include "cli/people.h"
 
 /* The first six are openstackclient's, and in its order. */
@@ -90,8 +91,22 @@ static void put_detail(struct mu_buf *out, const json_t *detail)
         mu_buf_printf(out, ", signal %.0f", n);
     if (number(detail, "stall_ms", &n) && n > 0)
         mu_buf_printf(out, ", %s of it not our hearing", mu_people_span(n / 1e3, span));
+}
+
+/* The same of what the conductor tells about itself. */
+static void put_own_detail(struct mu_buf *out, const json_t *detail, const char *reason)
+{
+    bool started = strcmp(reason, mu_reason_text(MU_WHY_STARTED)) == 0;
+    bool lost = strcmp(reason, mu_reason_text(MU_WHY_EVENTS_LOST)) == 0;
+    char span[MU_PEOPLE_TIME];
+    double n, first, last;
+
     if (number(detail, "count", &n))
-        mu_buf_printf(out, ", %.0f", n);
+        mu_buf_printf(out, ", %.0f%s", n, started ? " unknown" : lost ? "" : " datagrams");
+    if (number(detail, "first", &first) && number(detail, "last", &last))
+        mu_buf_printf(out, " from %.0f to %.0f", first, last);
+    if (number(detail, "stall_ms", &n) && n > 0)
+        mu_buf_printf(out, ", for %s", mu_people_span(n / 1e3, span));
 }
 
 void mu_event_line(struct mu_buf *out, const json_t *event, bool utc, bool color)
@@ -117,5 +132,8 @@ void mu_event_line(struct mu_buf *out, const json_t *event, bool utc, bool color
         mu_buf_puts(out, *reason ? ": " : "");
     }
     mu_people_clean(out, reason);
-    put_detail(out, json_object_get(event, "detail"));
+    if (*agent)
+        put_detail(out, json_object_get(event, "detail"));
+    else
+        put_own_detail(out, json_object_get(event, "detail"), reason);
 }

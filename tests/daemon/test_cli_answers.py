@@ -369,6 +369,17 @@ class Commands(Case):
         self.assertEqual(self.run_ok('events', '-f', 'value', '-c', 'seq', '--filter', 'to=up'), '5\n')
         self.assertEqual(self.run_ok('events', '-f', 'value', '-c', 'seq', '--filter', 'kind=conductor'), '6\n')
 
+    def test_watch_says_what_a_number_of_the_conductor_counts(self):
+        lines = (('conductor started', {'count': 3}, 'conductor started, 3 unknown'),
+                 ('datagrams dropped by the kernel', {'count': 7}, 'by the kernel, 7 datagrams'),
+                 ('events lost', {'count': 2, 'first': 8, 'last': 9}, 'events lost, 2 from 8 to 9'),
+                 ('conductor stalled', {'stall_ms': 5000}, 'conductor stalled, for 5.0 s'))
+        for seq, (reason, detail, _) in enumerate(lines, 20):
+            self.api.happen(event(seq, None, None, None, kind='conductor', reason=reason, detail=detail))
+        out = self.run_ok('watch', '--since', '6', '--limit', str(len(lines))).splitlines()
+        for line, (_, _, end) in zip(out, lines, strict=True):
+            self.assertTrue(line.endswith(end), line)
+
     def test_wait_sees_what_holds_already(self):
         self.run_ok('wait', '--for', 'up', 'nova-compute@cmp-1')
         self.run_ok('wait', '--for', 'gone', 'Open vSwitch agent@nét-1')
