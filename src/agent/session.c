@@ -9,7 +9,6 @@
 
 #include "agent/inner.h"
 #include "base/mem.h"
-#include "base/name.h"
 #include "base/utf8.h"
 
 #define INTERVAL_DEFAULT (10 * MU_SEC)

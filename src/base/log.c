@@ -16,8 +16,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
-#include "base/name.h"
 #include "base/utf8.h"
 
 static const struct {

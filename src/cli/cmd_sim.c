@@ -10,7 +10,6 @@
 
 #include "base/buf.h"
 #include "base/conductors.h"
-#include "base/mem.h"
 #include "base/rng.h"
 #include "cli/commands.h"
 #include "cli/feed.h"

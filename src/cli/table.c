@@ -2,7 +2,6 @@
  * writers are in table_write.c. */
 #include "cli/table.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"

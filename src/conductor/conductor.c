@@ -1,12 +1,10 @@
 /* The conductor's life: made, told what is stored, begun, ticked. */
 #include "conductor/heart.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/stat.h"
 
 /* Sessions beyond two an agent before those without any are let go sooner. */
 #define SESSIONS_SPARE 10000

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "base/siphash.h"
 #include "base/stat.h"
 #include "conductor/heart.h"
 #include "conductor/payload.h"

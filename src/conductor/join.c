@@ -10,7 +10,6 @@
 
 #include "base/mem.h"
 #include "base/name.h"
-#include "base/siphash.h"
 #include "base/stat.h"
 
 #define OPEN       MU_EBUSY /* of a struct mu_joined_agent: not settled */

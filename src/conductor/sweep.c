@@ -2,10 +2,6 @@
  * at, and judged on exact numbers. */
 #include "conductor/heart.h"
 
-#include <stdio.h>
-
-#include "base/stat.h"
-
 #define FORGET_SLICES 600 /* ticks in which all agents have been looked at */
 #define FORGET_AT_ONCE                                                                             \
     100 /* that wait for the store; the rest of its room is for people and joins */

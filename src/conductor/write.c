@@ -3,11 +3,8 @@
  * is unknown, and the write goes on by itself. */
 #include "conductor/heart.h"
 
-#include <assert.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "base/mem.h"
 #include "base/name.h"
 
 static struct mu_pending *pending_at(const struct mu_conductor *c, uint32_t place)

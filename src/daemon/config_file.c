@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/types.h>
 
-#include "base/mem.h"
 #include "daemon/config_int.h"
 
 /* inih takes the lines apart. It is handed them one by one, since Debian's build neither numbers

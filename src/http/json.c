@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/name.h"
 #include "base/utf8.h"
 
 void mu_json_init(struct mu_json *json, struct mu_buf *out)

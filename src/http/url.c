@@ -3,7 +3,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/name.h"
 #include "base/utf8.h"
 
 static int hex(char c)

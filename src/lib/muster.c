@@ -4,7 +4,6 @@
  * sockets with its parent and must touch none of them: each call looks whose process this is. */
 #include "muster.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>

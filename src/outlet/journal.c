@@ -8,8 +8,6 @@
  * rows are dirty again. */
 #include "outlet/journal.h"
 
-#include <assert.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/stat.h"

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/name.h"
 #include "base/utf8.h"
 
 enum type { U8, U32, U64, I32, TEXT, RAW16, LABELS, LIST };
