@@ -5,8 +5,6 @@
 #include "base/name.h"
 #include "base/utf8.h"
 
-#define INTERVAL_MAX (10 * 86400 * MU_SEC)
-
 static int check(const struct mu_session_agent *agent)
 {
     size_t payload = agent->payload ? strlen(agent->payload) : 0;
@@ -34,7 +32,7 @@ static int check(const struct mu_session_agent *agent)
         return rv;
     if (payload > MU_PAYLOAD_MAX || (payload && !mu_utf8_valid(agent->payload, payload)))
         return MU_EINVAL;
-    return agent->interval < 0 || agent->interval > INTERVAL_MAX ? MU_ERANGE : 0;
+    return agent->interval < 0 || agent->interval > MU_SESSION_INTERVAL_MAX ? MU_ERANGE : 0;
 }
 
 /* Appends @text at @at, or only counts where @at is NULL. */

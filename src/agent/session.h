@@ -48,6 +48,8 @@ struct mu_session_label {
     const char *key, *value;
 };
 
+#define MU_SESSION_INTERVAL_MAX (10 * 86400 * MU_SEC)
+
 /* What an agent is; copied. */
 struct mu_session_agent {
     const char *binary, *host, *zone, *version;

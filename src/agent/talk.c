@@ -237,6 +237,11 @@ static void report_answered(struct mu_session *s, struct member *m, int rv)
     m->payload_n = 0;
 }
 
+static const char *done_text(bool end, int rv)
+{
+    return !end && rv == MU_EINVAL ? "the report is no JSON" : muster_strerror(rv);
+}
+
 static void on_done(struct mu_session *s, const struct mu_done *done, mu_time now)
 {
     for (uint32_t id = 0; id < s->nmembers; id++) {
@@ -257,7 +262,7 @@ static void on_done(struct mu_session *s, const struct mu_done *done, mu_time no
             member_stop(s, id, MEMBER_LEFT);
         else
             report_answered(s, m, done->rv);
-        session_notice(s, MU_NOTICE_DONE, id, done->rv, muster_strerror(done->rv));
+        session_notice(s, MU_NOTICE_DONE, id, done->rv, done_text(end, done->rv));
         return;
     }
 }

@@ -125,6 +125,9 @@ static int run(const struct mu_args *args)
 
     if (code == MU_EXIT_OK)
         code = mu_args_dur(args, "interval", &config.interval);
+    if (code == MU_EXIT_OK && config.interval > MU_SESSION_INTERVAL_MAX)
+        code = mu_cli_fail(args, MU_EXIT_USAGE, "--interval \"%s\": at most 10d",
+                           mu_args_value(args, "interval"));
     if (code == MU_EXIT_OK)
         code = mu_args_int(args, "pid", 1, INT_MAX, &pid);
     if (code)

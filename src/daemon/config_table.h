@@ -58,6 +58,9 @@
       "A connection that has said nothing whole for so long after it was opened is closed.")       \
     X("conductor", max_http, COUNT, config, max_http, "1000", 4, 1000000, "connections", 0,        \
       "HTTP connections at once; at most a quarter of the limit of open files.")                   \
+    X("conductor", max_http_per_peer, COUNT, config, max_http_per_peer, "256", 1, 1000000,         \
+      "connections", 0,                                                                            \
+      "HTTP connections from one address, loopback apart: a proxy may need more.")                 \
     X("conductor", receive_buffer, BYTES, config, receive_buffer, "128MiB", 65536, 1 << 30, "", 0, \
       "The buffer that is asked for at a datagram socket: a beat takes up 832 bytes of it.")       \
     X("conductor", checkpoint_interval, DUR, config, checkpoint_interval, "30s", 100 * MU_MS,      \

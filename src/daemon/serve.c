@@ -1,5 +1,6 @@
 #include "daemon/serve.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -272,21 +273,28 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 /* Where no store was given, its folder is ours to make; otherwise a missing one is likely a slip.
  */
-static void make_state_dir(const struct mu_config *config)
+static int make_state_dir(const struct mu_config *config, struct mu_err *err)
 {
     char path[1024], *end;
+    int error = 0; /* the first that is more than a folder that is there */
 
     if (!config->own_store)
-        return;
+        return 0;
     snprintf(path, sizeof(path), "%s", config->store + strlen("sqlite:"));
     end = strrchr(path, '/');
     *end = 0;
     for (char *p = path + 1; (p = strchr(p, '/')); p++) {
         *p = 0;
-        mkdir(path, 0755);
+        if (mkdir(path, 0755) && errno != EEXIST && !error)
+            error = errno;
         *p = '/';
     }
-    mkdir(path, 0700); /* if it cannot be made, the store says why */
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return mu_err_set(err, MU_EIO,
+                          "cannot make the folder %s for the database: %s; name another place "
+                          "with --store sqlite:PATH",
+                          path, strerror(error ? error : errno));
+    return 0;
 }
 
 static int begin_loop(struct mu_rooms *rooms, struct mu_err *err)
@@ -383,6 +391,7 @@ static int build_doors(struct mu_rooms *rooms, struct mu_err *err)
         .checks_ctx = rooms,
         .hosts = *rooms->config->http_hosts ? rooms->config->http_hosts : NULL,
         .max_conns = rooms->limits.http,
+        .max_per_ip = (uint32_t)rooms->config->max_http_per_peer,
     };
     int rv;
 
@@ -406,8 +415,9 @@ static int build(struct mu_rooms *rooms, struct mu_err *err)
 
     if (rv)
         return rv;
-    make_state_dir(config);
-    rv = mu_store_open(&rooms->store, &rooms->loop, config->store, false, &rooms->boot, err);
+    rv = make_state_dir(config, err);
+    if (!rv)
+        rv = mu_store_open(&rooms->store, &rooms->loop, config->store, false, &rooms->boot, err);
     if (!rv)
         rv = build_conductor(rooms, err);
     if (!rv)

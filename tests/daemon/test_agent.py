@@ -331,6 +331,7 @@ class Usage(unittest.TestCase):
                            (('--name', 'a/b'), 'a/b'),
                            (('--name', 'a@h', '--label', 'x'), 'KEY=VALUE'),
                            (('--name', 'a@h', '--interval', 'soon'), 'soon'),
+                           (('--name', 'a@h', '--interval', '11d'), '10d'),
                            (('--name', 'a@h', '--pid', '1', '--', 'true'), 'only one of'),
                            (('--relay', '/tmp/x', '--label', 'a=b'), '--name'),
                            (('--name', 'a@h', '--conductor', 'ftp://x:1'), 'ftp')):

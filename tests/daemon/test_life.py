@@ -21,6 +21,9 @@ from lib.wire import Sender
 
 NOBODY = 65534
 
+# Root without its rights. setpriv gives them up after the program was found, which may lie under /root.
+ORDINARY = ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups'] if os.geteuid() == 0 else []
+
 
 class Begin(unittest.TestCase):
     def test_the_ports_file_names_both_ports_and_nothing_else(self):
@@ -78,13 +81,11 @@ class Begin(unittest.TestCase):
 
     def test_the_place_of_the_database_is_made_where_none_was_given(self):
         with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
-            # setpriv gives up its rights after the program was found, which may lie under /root
-            nobody = ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups']
             os.chmod(folder, 0o777)
             ports = os.path.join(folder, 'ports')
             with Program('conductor', '--config', os.devnull, '--listen', '127.0.0.1:0', '--http',
                          '127.0.0.1:0', '--ports-file', ports, env={'XDG_STATE_HOME': folder + '/state'},
-                         prefix=nobody if os.geteuid() == 0 else []) as program:
+                         prefix=ORDINARY) as program:
                 wait.until(lambda: os.path.exists(ports), program.log)
                 self.assertEqual(program.stop(), 0)
             self.assertEqual(stat.S_IMODE(os.stat(folder + '/state/muster').st_mode), 0o700)
@@ -150,6 +151,20 @@ class Begin(unittest.TestCase):
         self.addCleanup(c.clean)
         self.assertNotEqual(c.launch().process.wait(wait.PATIENCE), 0)
         self.assertIn('LimitNOFILE', c.log())
+
+
+class Folder(unittest.TestCase):
+    def test_one_that_cannot_be_made_is_told_with_its_reason(self):
+        for env, why in (({'HOME': '/proc/none'}, 'No such file or directory'),
+                         ({'XDG_STATE_HOME': '/dev/null/x'}, 'Not a directory')):
+            with self.subTest(env=env):
+                r = subprocess.run([*ORDINARY, MUSTER, 'conductor', '--config', os.devnull, '--listen',
+                                    '127.0.0.1:0', '--http', '127.0.0.1:0'], env=clean_env(env),
+                                   capture_output=True, text=True, timeout=60)
+                self.assertEqual(r.returncode, 1)
+                self.assertIn('cannot make the folder', r.stderr)
+                self.assertIn(why, r.stderr)
+                self.assertIn('--store', r.stderr)
 
 
 class Log(unittest.TestCase):
