@@ -103,8 +103,6 @@ int mu_cli_fail_err(const struct mu_args *args, const struct mu_err *err);
  * the exit code of agents that there are none of would mislead. */
 int mu_cli_fail_here(const struct mu_args *args, const struct mu_err *err);
 
-int mu_exit_of(int code); /* the exit code of a MU_E... */
-
 /* Every command, in the order of `muster --help`; ends with NULL. */
 extern const struct mu_command *const mu_commands[];
 

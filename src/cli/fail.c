@@ -31,7 +31,8 @@ int mu_cli_fail(const struct mu_args *args, int code, const char *fmt, ...)
     return code;
 }
 
-int mu_exit_of(int code)
+/* The exit code of a MU_E... */
+static int exit_of(int code)
 {
     switch (code) {
     case MU_OK:
@@ -56,12 +57,12 @@ int mu_exit_of(int code)
 
 int mu_cli_fail_err(const struct mu_args *args, const struct mu_err *err)
 {
-    return mu_cli_fail(args, mu_exit_of(err->code), "%s", err->text);
+    return mu_cli_fail(args, exit_of(err->code), "%s", err->text);
 }
 
 int mu_cli_fail_here(const struct mu_args *args, const struct mu_err *err)
 {
-    int code = err->code == MU_ENOENT ? MU_EXIT_FAILED : mu_exit_of(err->code);
+    int code = err->code == MU_ENOENT ? MU_EXIT_FAILED : exit_of(err->code);
 
     return mu_cli_fail(args, code, "%s", err->text);
 }

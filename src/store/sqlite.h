@@ -73,7 +73,6 @@ sqlite3_stmt *mu_sqlite_stmt(struct mu_sqlite *db, enum mu_sqlite_statement whic
 
 /* Runs a statement without rows, whose parameters are bound; resets it. 0 or SQLite's code. */
 int mu_sqlite_step(sqlite3_stmt *stmt);
-int mu_sqlite_run(struct mu_sqlite *db, enum mu_sqlite_statement which);
 
 /* BEGIN; with @relaxed the commit may be lost when power is. 0 or SQLite's code, which may say that
  * the file is no more where it was: a commit would go where nobody finds it. */

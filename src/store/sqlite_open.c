@@ -83,7 +83,7 @@ int mu_sqlite_step(sqlite3_stmt *stmt)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : rc;
 }
 
-int mu_sqlite_run(struct mu_sqlite *db, enum mu_sqlite_statement which)
+static int run(struct mu_sqlite *db, enum mu_sqlite_statement which)
 {
     sqlite3_stmt *stmt = mu_sqlite_stmt(db, which);
 
@@ -113,18 +113,18 @@ int mu_sqlite_begin(struct mu_sqlite *db, bool relaxed)
             return rc;
         db->relaxed = relaxed;
     }
-    return mu_sqlite_run(db, MU_SQL_BEGIN);
+    return run(db, MU_SQL_BEGIN);
 }
 
 int mu_sqlite_end(struct mu_sqlite *db, int rc, struct mu_err *err)
 {
     if (!rc)
-        rc = mu_sqlite_run(db, MU_SQL_COMMIT);
+        rc = run(db, MU_SQL_COMMIT);
     if (!rc)
         return 0;
     int rv = mu_sqlite_fail(db, rc, err); /* first: the rollback has trouble of its own */
     if (db->db && !sqlite3_get_autocommit(db->db))
-        mu_sqlite_run(db, MU_SQL_ROLLBACK);
+        run(db, MU_SQL_ROLLBACK);
     return rv;
 }
 
