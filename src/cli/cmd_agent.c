@@ -33,6 +33,24 @@ static int read_name(const struct mu_args *args, struct who *who, struct mu_err 
     return rv ? mu_err_wrap(err, rv, "--name \"%s\"", name) : 0;
 }
 
+/* The last label of @who, made of @text. */
+static int check_label(const struct who *who, const char *text, struct mu_err *err)
+{
+    const struct mu_session_label *label = &who->labels[who->nlabels];
+    int rv = mu_text_check(label->key, strlen(label->key), MU_TEXT_MAX, "key", err);
+
+    if (rv == 0)
+        rv = mu_text_check(label->value, strlen(label->value), MU_TEXT_MAX, "value", err);
+    if (rv)
+        return mu_err_wrap(err, rv, "--label \"%s\"", text);
+    for (size_t i = 0; i < who->nlabels; i++)
+        if (strcmp(who->labels[i].key, label->key) == 0)
+            return mu_err_set(err, MU_EINVAL,
+                              "--label \"%s\": it has the value \"%s\" already: give it once", text,
+                              who->labels[i].value);
+    return 0;
+}
+
 static int read_labels(const struct mu_args *args, struct who *who, struct mu_err *err)
 {
     const char *text;
@@ -51,6 +69,8 @@ static int read_labels(const struct mu_args *args, struct who *who, struct mu_er
             return mu_err_set(err, MU_EINVAL, "--label \"%s\": write KEY=VALUE", text);
         *eq = '\0';
         who->labels[who->nlabels] = (struct mu_session_label){copy, eq + 1};
+        if (check_label(who, text, err))
+            return err->code;
     }
     return 0;
 }
@@ -135,6 +155,7 @@ static int run(const struct mu_args *args)
     if (mu_conductors_parse(&conductors, conductor ? conductor : getenv("MUSTER_CONDUCTOR"),
                             &err) ||
         read_name(args, &who, &err) || read_labels(args, &who, &err) ||
+        mu_text_check(config.zone, strlen(config.zone), MU_TEXT_MAX, "--zone", &err) ||
         (token_file && mu_secret_token(token_file, token, sizeof(token), &err)) ||
         (relay && read_relay(relay, &relay_addr, &err)))
         code = mu_cli_fail_err(args, &err);
