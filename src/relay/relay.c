@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uthash.h>
 #include <utlist.h>
@@ -634,6 +635,10 @@ int mu_relay_new(struct mu_relay **out, struct uv_loop_s *loop, struct mu_uplink
     rv = mu_socket_listen(config->path, &relay->fd, err);
     if (rv)
         goto no_socket;
+    if (chmod(config->path->path, 0666)) { /* the folder says who may connect, not our umask */
+        rv = mu_err_set(err, MU_EIO, "relay %s: %s", config->path->path, strerror(errno));
+        goto no_door;
+    }
     relay->door = mu_alloc(sizeof(*relay->door));
     if (!relay->door || mu_alarm_new(&relay->rested, loop, on_rested, relay) ||
         uv_poll_init(loop, relay->door, relay->fd)) {

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -93,6 +94,9 @@ class Relay(unittest.TestCase):
         agent = self.c.agents()['a3@h']
         self.assertEqual((agent['zone'], agent['labels']), ('z3', {'rack': 'r3'}))
         self.assertEqual(self.streams(), 1)
+
+    def test_the_folder_says_who_may_connect(self):
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o666)
 
     def test_name_without_a_host_is_of_this_machine(self):
         local = self.local()
