@@ -64,7 +64,7 @@ class Dev(unittest.TestCase):
     def test_what_it_does_not_know_is_an_error(self):
         for args, why in ((['tset'], 'unknown command "tset"'), (['build', '--fast'], 'unknown option --fast'),
                           (['build', 'x'], '"x" is one word too many'), (['fuzz'], 'fuzz SECONDS'),
-                          (['fuzz', '1m'], 'fuzz SECONDS'), ([], 'Usage')):
+                          (['fuzz', '1m'], 'fuzz SECONDS'), (['fuzz', '0'], 'fuzz SECONDS'), ([], 'Usage')):
             told = self.dev(*args)
             self.assertNotEqual(told.returncode, 0)
             self.assertIn(why, told.stdout)

@@ -27,7 +27,7 @@
     MU_SETTINGS_OF_TIMES_(X, "policy", "", "", " If not set: as in [DEFAULT].")                    \
     X("conductor", listen, ADDRS, config, listen, "127.0.0.1:4680", 0, 0, "", 0,                   \
       "Where agents are heard, TCP and UDP: A.B.C.D:PORT, [V6]:PORT, or the path of a Unix "       \
-      "socket. May be given several times.")                                                       \
+      "socket, whose rights the umask gives. May be given several times.")                         \
     X("conductor", http, ADDRS, config, http, "127.0.0.1:4681", 0, 0, "", 0,                       \
       "Where the HTTP API answers. May be given several times.")                                   \
     X("conductor", http_hosts, TEXT, config, http_hosts, "", 0, 0, "", 0,                          \
