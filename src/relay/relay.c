@@ -361,12 +361,18 @@ static bool do_lines(struct program *program)
 /* Does lines and sends answers as far as that goes. Returns whether the program is still there. */
 static bool serve(struct program *program)
 {
+    struct mu_err err;
     bool was_full;
 
     do {
         if (!do_lines(program)) {
             mu_warn("relay", "a local program was cut off",
                     MU_KVS("why", "a line too long, or out of memory"));
+            answer(program,
+                   mu_err_set(&err, MU_ERANGE, "a line of over %d bytes, or out of memory",
+                              MU_LINE_MAX),
+                   &err);
+            flush(program);
             close_program(program);
             return false;
         }
