@@ -546,6 +546,7 @@ static int open_session(struct mu_conductor *c, struct mu_stream *st, const stru
     if (!s)
         return MU_ENOMEM;
     c->session_counter++;
+    s->conn = st->conn;
     mu_stream_bind(c, st, s);
     return 0;
 }

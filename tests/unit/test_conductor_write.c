@@ -292,6 +292,8 @@ static void explanation_has_the_numbers_of_the_verdict(void **state)
 
     rig_setup(&r);
     rig_join(&r, &s, "h", 5);
+    mu_explain(r.c, 0, r.now, r.wall, &e);
+    assert_true(strncmp(e.path, "stream", 6) == 0); /* that the join came on */
     rig_live(&r, &s, 3 * MU_SEC);
     rig_run(&r, 1500 * MU_MS);
     mu_explain(r.c, 0, r.now, r.wall, &e);
