@@ -2,9 +2,8 @@
  * at, and judged on exact numbers. */
 #include "conductor/heart.h"
 
-#define FORGET_SLICES 600 /* ticks in which all agents have been looked at */
-#define FORGET_AT_ONCE                                                                             \
-    100 /* that wait for the store; the rest of its room is for people and joins */
+#define FORGET_SLICES  600 /* ticks in which all agents have been looked at */
+#define FORGET_AT_ONCE 100 /* in the store's queue; its other places are for people and joins */
 
 mu_time mu_sweep_since(const struct mu_conductor *c, const struct mu_pulse *pulse)
 {

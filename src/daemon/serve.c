@@ -21,8 +21,7 @@
 
 enum { TICK_MS = 100 };
 
-#define FLUSH_PATIENCE                                                                             \
-    (2500 * MU_MS) /* with the closing of the doors, an end takes less than 5 s */
+#define FLUSH_PATIENCE (2500 * MU_MS) /* so that an end takes less than 5 s in all */
 #define STORE_PATIENCE (1000 * MU_MS)
 /* timeout(1) and some supervisors signal the process, and then its group: that is one wish. */
 #define ONE_WISH (50 * MU_MS)

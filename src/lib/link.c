@@ -15,9 +15,8 @@
 #include "base/mem.h"
 #include "wire/msg.h"
 
-#define CONNECT_WAIT (5 * MU_SEC)
-#define UNACKED_MAX_MS                                                                             \
-    60000 /* what the peer's kernel has not acknowledged for so long: it is gone */
+#define CONNECT_WAIT    (5 * MU_SEC)
+#define UNACKED_MAX_MS  60000 /* so long without an ack of its kernel, and the peer is gone */
 #define OUT_MAX         (1024 * 1024)
 #define DATAGRAMS_ASTEP 64
 

@@ -11,7 +11,7 @@ struct uv_loop_s;
 int mu_alarm_new(struct mu_alarm **out, struct uv_loop_s *loop, void (*fire)(void *ctx), void *ctx);
 void mu_alarm_set(struct mu_alarm *alarm, mu_dur after); /* from now; moves one that is set */
 void mu_alarm_stop(struct mu_alarm *alarm);
-void mu_alarm_free(
-    struct mu_alarm *alarm); /* NULL is allowed; never fires again. The loop must run once more */
+/* NULL is allowed; never fires again. The loop must run once more. */
+void mu_alarm_free(struct mu_alarm *alarm);
 
 #endif

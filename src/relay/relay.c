@@ -33,11 +33,10 @@
 #define PROGRAMS_MAX 4096
 #define AGENTS_MAX   100000
 #define INPUT_MAX    ((size_t)2 * MU_LINE_MAX)
-#define IDLE_MAX     4096 /* bytes of input's memory that an idle program keeps */
-#define ANSWERS_FULL                                                                               \
-    ((size_t)32 << 10)  /* bytes that wait to be read, before another line is done */
-#define PATIENCE MU_SEC /* with who reads none of them */
-#define REST     MU_SEC /* of the door, without a descriptor for who waits there */
+#define IDLE_MAX     4096               /* bytes of input's memory that an idle program keeps */
+#define ANSWERS_FULL ((size_t)32 << 10) /* bytes unread: no further line is done */
+#define PATIENCE     MU_SEC             /* with who reads none of them */
+#define REST         MU_SEC             /* of the door, without a descriptor for who waits there */
 
 struct agent {
     UT_hash_handle hh;
