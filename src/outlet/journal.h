@@ -21,7 +21,7 @@
 #define MU_JOURNAL_BATCH_PAYLOADS ((size_t)4 << 20)  /* bytes in one transaction */
 #define MU_JOURNAL_SLICE          20000          /* slots looked at for one piece of a checkpoint */
 #define MU_JOURNAL_GRANT          MU_STORE_GRANT /* event numbers, asked for at half */
-#define MU_JOURNAL_AWAY           (2 * MU_SEC) /* a store away for longer: proposals get MU_EAGAIN */
+#define MU_JOURNAL_AWAY           (2 * MU_SEC)   /* a store away so long: MU_EAGAIN */
 
 struct mu_journal;
 
