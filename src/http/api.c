@@ -17,7 +17,10 @@ static void get_events(struct mu_req *req)
 {
     const char *agent = mu_url_param(&req->url, "agent");
 
-    mu_feed_events(req, agent ? agent : "");
+    if (agent && !*agent)
+        mu_req_problem(req, MU_BAD_PARAMETER, "agent= is not BINARY@HOST");
+    else
+        mu_feed_events(req, agent ? agent : "");
 }
 
 const struct mu_route mu_routes[] = {
@@ -172,6 +175,14 @@ static bool check_params(struct mu_req *req)
     return true;
 }
 
+static bool check_type(struct mu_req *req)
+{
+    if (mu_guard_is_type(mu_req_header(req, "Content-Type"), JSON))
+        return true;
+    mu_req_problem(req, MU_BAD_MEDIA, "send the body as Content-Type: " JSON);
+    return false;
+}
+
 static bool check_body(struct mu_req *req)
 {
     const char *length = mu_req_header(req, "Content-Length");
@@ -187,12 +198,9 @@ static bool check_body(struct mu_req *req)
         mu_req_problem(req, MU_BAD_BODY, "this request takes no body");
         return false;
     }
-    if ((has || req->route->takes == MU_BODY_JSON) &&
-        !mu_guard_is_type(mu_req_header(req, "Content-Type"), JSON)) {
-        mu_req_problem(req, MU_BAD_MEDIA, "send the body as Content-Type: " JSON);
-        return false;
-    }
-    return true;
+    if (req->route->takes == MU_BODY_OPTIONAL && n == 0)
+        return true; /* whether a chunked one is empty, mu_api_handle() sees */
+    return req->route->takes == MU_BODY_NONE || check_type(req);
 }
 
 static bool check_accept(struct mu_req *req)
@@ -226,7 +234,7 @@ void mu_api_handle(struct mu_req *req)
                        req->body_seen, MU_BODY_MAX);
     else if (req->body.failed)
         mu_req_problem(req, MU_OUT_OF_MEMORY, "no memory for the body");
-    else
+    else if (!req->body_seen || check_type(req))
         req->route->handle(req);
 }
 

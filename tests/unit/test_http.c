@@ -521,6 +521,7 @@ static void bad_requests_get_their_problem(void **state)
         {"GET", "/v1/agents?label.=1", "", "", 400, "bad-parameter"},
         {"GET", "/v1/agents?state=dead", "", "", 400, "bad-parameter"},
         {"GET", "/v1/agents?state=", "", "", 400, "bad-parameter"},
+        {"GET", "/v1/events?agent=", "", "", 400, "bad-parameter"},
         {"GET", "/v1/agents?state=up,", "", "", 400, "bad-parameter"},
         {"GET", "/v1/agents?status=yes", "", "", 400, "bad-parameter"},
         {"GET", "/v1/agents?sort=colour", "", "", 400, "bad-parameter"},
@@ -638,6 +639,21 @@ static void a_body_is_bounded(void **state)
     a = ask_raw(w, request, body);
     expect_problem(a, 413, "body-too-large");
     mu_free(body);
+}
+
+/* As `curl -T -` sends one, of which the length is not known before. */
+static void a_chunked_body_with_nothing_in_it_is_none(void **state)
+{
+    static const char beat[] = "PUT /v1/agents/a@b/beat HTTP/1.1\r\nHost: localhost\r\n"
+                               "Transfer-Encoding: chunked";
+    struct world *w = *state;
+    struct answer a;
+
+    add_agent(&w->conductor, "a", "b", "", "{}");
+    a = ask_raw(w, beat, "0\r\n\r\n");
+    assert_int_equal(a.status, 200);
+    answer_fini(&a);
+    expect_problem(ask_raw(w, beat, "2\r\n{}\r\n0\r\n\r\n"), 415, "unsupported-media-type");
 }
 
 static void a_long_path_is_refused(void **state)
@@ -984,6 +1000,7 @@ int main(void)
         CASE(bad_requests_get_their_problem),
         CASE(other_sites_are_refused),
         CASE(a_body_is_bounded),
+        CASE(a_chunked_body_with_nothing_in_it_is_none),
         CASE(a_long_path_is_refused),
         CASE(head_and_options_are_answered),
         CASE(one_connection_carries_many_requests),
