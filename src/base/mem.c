@@ -7,7 +7,7 @@
 
 static atomic_ulong fault_in; /* this many allocations from now; 0 = never */
 static atomic_int fault_fired;
-static _Thread_local unsigned long failures;
+static atomic_ulong failures; /* not _Thread_local: libmuster would need the loader for it */
 
 void mu_mem_fault_at(unsigned long nth)
 {
@@ -32,12 +32,13 @@ static int fault(void)
 
 unsigned long mu_mem_failures(void)
 {
-    return failures;
+    return atomic_load(&failures);
 }
 
 static void *counted(void *ptr)
 {
-    failures += ptr == NULL;
+    if (!ptr)
+        atomic_fetch_add(&failures, 1);
     return ptr;
 }
 

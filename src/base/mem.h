@@ -15,7 +15,8 @@ void mu_free(void *ptr); /* NULL is allowed */
 char *mu_strdup(const char *text);
 char *mu_strndup(const char *text, size_t n);
 
-/* How many allocations have failed on this thread: for those of a library that does not tell. */
+/* How many allocations have failed so far, on any thread: for those of a library that does not
+ * tell. */
 unsigned long mu_mem_failures(void);
 
 /* For tests, set before other threads run: the @nth allocation from now on fails (1 is the next),
