@@ -113,6 +113,7 @@ struct mu_session {
     uint8_t tries;  /* dials in a row that led to nothing */
     uint8_t fallbacks;
     bool datagrams, on_stream, no_stream, lost;
+    char put_off[96]; /* why the last join was, for people; empty where it was not */
 };
 
 /* member.c */

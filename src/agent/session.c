@@ -154,8 +154,11 @@ static void check_lost(struct mu_session *s, mu_time now)
     if (s->lost || now < s->heard_until || !has_agents(s))
         return;
     s->lost = true;
-    snprintf(text, sizeof(text), "no answer from the conductor, the lease ended; interval %s",
-             mu_dur_text(s->shortest, gap));
+    if (s->put_off[0])
+        snprintf(text, sizeof(text), "not taken yet: %s", s->put_off);
+    else
+        snprintf(text, sizeof(text), "no answer from the conductor, the lease ended; interval %s",
+                 mu_dur_text(s->shortest, gap));
     session_notice(s, MU_NOTICE_LOST, MU_INDEX_ALL, MU_ETIMEDOUT, text);
 }
 

@@ -110,6 +110,7 @@ static void not_joined(struct mu_session *s, uint32_t id, int rv, uint32_t retry
     struct member *m = &s->members[id];
 
     if (is_temporary(rv)) {
+        snprintf(s->put_off, sizeof(s->put_off), "%.95s", text_of(text, rv, room));
         member_want_join(s, m, retry_time(s, retry_ms, now));
         return;
     }
@@ -144,6 +145,7 @@ static void joined(struct mu_session *s, uint32_t id, const struct mu_joined_age
         return;
     }
     member_set_state(s, m, MEMBER_LIVE);
+    s->put_off[0] = '\0';
     m->index = a->index;
     m->incarnation = a->incarnation;
     memcpy(m->uuid, a->uuid, sizeof(m->uuid));

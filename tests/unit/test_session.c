@@ -951,6 +951,8 @@ static void session_joins_again_after_the_time_it_was_told(void **state)
     run(w, 7 * MU_SEC);
     assert_in_range(w->joins, 7, 14); /* 700 ms, a quarter more or less */
     assert_int_equal(w->dials, 1);
+    assert_int_equal(w->notices[MU_NOTICE_LOST], 1); /* it says why */
+    assert_string_equal(w->notice_text, "not taken yet: not reached, or not ready: try again");
     w->join_rv = 0;
     run(w, 2 * MU_SEC);
     assert_int_equal(w->notices[MU_NOTICE_JOINED], 1);
