@@ -355,9 +355,13 @@ static int run(const struct mu_args *args)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-    signal(SIGPIPE, SIG_IGN); /* there is something to clean up */
+    sigaction(SIGPIPE, &action, NULL); /* there is something to clean up first */
     int rv = play(&d, &err);
     clean(&d);
+    if (stopped == SIGPIPE) {
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
     if (stopped)
         return 128 + stopped;
     return rv ? mu_cli_fail_err(args, &err) : MU_EXIT_OK;

@@ -201,6 +201,15 @@ class Demo(unittest.TestCase):
             self.assertIn(part, out)
         self.assertEqual(self.left(), [])
 
+    def test_a_reader_that_goes_away_ends_it_quietly(self):
+        with self.start() as demo:
+            while 'Ready in' not in demo.stdout.readline():
+                self.assertIsNone(demo.poll())
+            demo.stdout.close()
+            self.assertEqual(demo.wait(wait.PATIENCE * 2), -signal.SIGPIPE)
+            self.assertEqual(demo.stderr.read(), '')
+        self.assertEqual(self.left(), [])
+
     def test_an_interrupt_leaves_nothing(self):
         with self.start('--keep') as demo:
             while 'Ready in' not in demo.stdout.readline():
