@@ -154,7 +154,7 @@ static void check_lost(struct mu_session *s, mu_time now)
     if (s->lost || now < s->heard_until || !has_agents(s))
         return;
     s->lost = true;
-    if (s->put_off[0])
+    if (s->put_off[0] && s->nlive == 0)
         snprintf(text, sizeof(text), "not taken yet: %s", s->put_off);
     else
         snprintf(text, sizeof(text), "no answer from the conductor, the lease ended; interval %s",
