@@ -26,7 +26,8 @@ struct mu_config {
     bool insecure;
     bool own_store; /* no store was given: the path is ours, and so is its folder */
     char store[1024], secret_file[1024], token_file[1024], http_hosts[1024];
-    int64_t max_agents, join_rate, max_streams, max_per_peer, max_http, max_http_per_peer, receive_buffer, event_max;
+    int64_t max_agents, join_rate, max_streams, max_per_peer, max_http, max_http_per_peer,
+        receive_buffer, event_max;
     mu_dur silent_for, checkpoint_interval, forget_after, event_retention;
     int log_level, log_format; /* enum mu_log_level, enum mu_log_format */
 
