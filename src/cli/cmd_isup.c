@@ -25,7 +25,7 @@ static int run(const struct mu_args *args)
 }
 
 static const struct mu_option options[] = {
-    {"quiet", 'q', NULL, "Print nothing: the exit code tells"},
+    {"quiet", 'q', NULL, "Print errors only: the exit code tells"},
     {NULL},
 };
 
