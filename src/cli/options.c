@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,19 +129,23 @@ static const struct mu_option *option_of(const struct tables *t, int val)
 static int unknown_long(const struct tables *t, const char *word, struct mu_err *err)
 {
     struct mu_near near;
-    char name[80] = "";
-    size_t len = strcspn(word + 2, "="), begins = 0;
+    char name[80] = "", meant[160] = "";
+    size_t len = strcspn(word + 2, "="), begins = 0, at = 0;
 
     memcpy(name, word + 2, len < sizeof(name) ? len : sizeof(name) - 1);
     mu_near_init(&near, name);
     for (size_t i = 0; i < t->n; i++) {
         const char *known = t->options[i]->name;
-        begins += strncmp(known, name, len) == 0;
+
         mu_near_try(&near, known);
+        if (strncmp(known, name, len) != 0)
+            continue;
+        if (at < sizeof(meant))
+            at += (size_t)snprintf(meant + at, sizeof(meant) - at, "%s--%s", at ? ", " : "", known);
+        begins++;
     }
     if (begins > 1)
-        return mu_err_set(err, MU_EINVAL, "--%s may mean %zu options: write more of its name", name,
-                          begins);
+        return mu_err_set(err, MU_EINVAL, "--%s may mean %s", name, meant);
     if (!near.best)
         return mu_err_set(err, MU_EINVAL, "unknown option --%s: --help lists the options", name);
     return mu_err_set(err, MU_EINVAL, "unknown option --%s: did you mean --%s?", name, near.best);

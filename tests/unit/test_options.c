@@ -11,6 +11,7 @@
 static const struct mu_option own[] = {
     {"name", 'n', "NAME", "Its name"},
     {"watch", 'w', NULL, "Go on"},
+    {"warn", 0, NULL, "Warn"},
     {"timeout", 0, "TIME", "Its own"},
     {NULL},
 };
@@ -110,6 +111,7 @@ static void each_mistake_has_one_line(void **state)
     } mistakes[] = {
         {{"test", "--nmae", "x"}, "unknown option --nmae: did you mean --name?"},
         {{"test", "--nmae=x"}, "unknown option --nmae: did you mean --name?"},
+        {{"test", "--wa"}, "--wa may mean --watch, --warn"},
         {{"test", "--zebra"}, "unknown option --zebra: --help lists the options"},
         {{"test", "--watch=1"}, "--watch takes no value: write --watch alone"},
         {{"test", "--name"}, "--name wants a value: --name NAME"},
