@@ -8,6 +8,8 @@
 #include "conductor/intake.h"
 
 #define GUEST_STAY (500 * MU_MS)
+#define GUESTS_MAX(c)                                                                              \
+    ((c)->config.max_streams / 32 + 1) /* of half the spare places; see limits.c */
 
 void mu_streams_fini(struct mu_conductor *c)
 {
@@ -90,7 +92,7 @@ void mu_stream_guest(struct mu_conductor *c, struct mu_stream *st)
 {
     if (st->guest_until)
         return;
-    st->guest_until = c->now + GUEST_STAY;
+    st->guest_until = c->now + (c->guests < GUESTS_MAX(c) ? GUEST_STAY : 0);
     c->guests++;
 }
 
@@ -123,7 +125,7 @@ static void note_closing(struct mu_conductor *c, uint64_t session)
 /* What the end of a stream says about its agents is said at the next tick: until then what waits in
  * the datagram sockets has been read, a goodbye that came before has been heard, and a stream that
  * took this one's place is attached. While we were away ourselves it says nothing: whoever closed
- * it may have given up on us. */
+ * it may have given up on us. Nor does the end of a guest, whose agents live by datagrams. */
 void mu_intake_closed(struct mu_conductor *c, uint64_t conn, bool by_peer, mu_time now)
 {
     struct mu_stream *st;
@@ -135,7 +137,7 @@ void mu_intake_closed(struct mu_conductor *c, uint64_t conn, bool by_peer, mu_ti
         return;
     mu_join_drop(st);
     session = st->session;
-    if (detach(c, st) && by_peer && !c->stalled)
+    if (detach(c, st) && by_peer && !st->guest_until && !c->stalled)
         note_closing(c, session);
     c->guests -= st->guest_until != 0;
     mu_entries_remove(&c->streams, st);

@@ -305,6 +305,11 @@ static void full_of_streams_keeps_no_place_from_newcomers(void **state)
     mu_intake_closed(r.c, b.conn, false, r.now);
     assert_int_equal(rig_beat(&r, &b, 0), MU_ACK_DATAGRAMS);
     assert_int_equal(rig_state(&r, "b"), MU_UP);
+    rig_open(&r, &b);
+    assert_int_equal(rig_attach(&r, &b, &ack), 0);
+    mu_intake_closed(r.c, b.conn, true, r.now); /* he has said what he came for */
+    rig_run(&r, 200 * MU_MS);
+    assert_int_equal(rig_state(&r, "b"), MU_UP);
     rig_free(&r);
 }
 
