@@ -2,7 +2,7 @@
  *
  * An entry is any struct that begins with a uint64_t, its id; 0 marks a free place. Ids are given
  * out by us: who could choose them could make them collide. A pointer to an entry is good until the
- * next mu_entries_add(). */
+ * next mu_entries_add() or mu_entries_reserve(). */
 #ifndef MU_BASE_ENTRIES_H
 #define MU_BASE_ENTRIES_H
 

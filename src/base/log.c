@@ -35,9 +35,9 @@ static atomic_bool behind_journal; /* our stderr is one of journald's streams */
 static atomic_uint left_out;       /* lines, since standard error was full */
 
 /* A line while it is made, on the stack: a log must work without memory. What does not fit is
- * left out by whole values, so that JSON stays JSON. */
+ * left out by whole values, so that JSON stays JSON. A pipe takes it whole or not at all. */
 struct line {
-    char text[8192];
+    char text[PIPE_BUF];
     size_t n;
     bool full;
 };
@@ -152,8 +152,7 @@ static void put_message(struct line *line, const char *room, const char *what,
     }
 }
 
-/* Whether standard error takes a piece of up to PIPE_BUF bytes now; so does one that is closed,
- * whose error write() finds. */
+/* Whether standard error takes a line now; so does one that is closed, and forgets it. */
 static bool is_writable(void)
 {
     struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -163,22 +162,11 @@ static bool is_writable(void)
 
 static void write_stderr(const struct line *line)
 {
-    const char *p = line->text;
-    size_t n = line->n;
-
-    if (!is_writable()) {
+    if (!is_writable())
         left_out++;
-        return;
-    }
-    while (n > 0 && is_writable()) {
-        ssize_t done = write(STDERR_FILENO, p, n < PIPE_BUF ? n : PIPE_BUF);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return; /* nobody left to tell */
-        p += done;
-        n -= (size_t)done;
-    }
+    else
+        while (write(STDERR_FILENO, line->text, line->n) < 0 && errno == EINTR)
+            ;
 }
 
 static void write_text(enum mu_log_level level, const char *room, const char *what,
@@ -451,9 +439,13 @@ void mu_log_write(enum mu_log_level level, const char *room, const char *what,
         emit(level, room, what, kvs, n);
 }
 
+bool mu_log_change_due(enum mu_log_level level, const char *room, const char *what)
+{
+    return mu_log_on(level) && !held_back(level, room, what, CHANGES_ALLOWED);
+}
+
 void mu_log_change(enum mu_log_level level, const char *room, const char *what,
                    const struct mu_kv *kvs, size_t n)
 {
-    if (mu_log_on(level) && !held_back(level, room, what, CHANGES_ALLOWED))
-        emit(level, room, what, kvs, n);
+    emit(level, room, what, kvs, n);
 }

@@ -2,11 +2,14 @@
  *
  * error wants a person, warn may, info is a change of the fleet or of us, debug is the rest; a
  * heartbeat is debug. Who handles an error logs it, once. Any thread may log; a line is written
- * whole by one write(2) to standard error, or to journald's socket with fields. Where nobody reads
- * and the pipe is full, lines are left out and counted: a log must hold nobody up.
+ * whole, by one write(2) of at most PIPE_BUF bytes, to standard error, or to journald's socket with
+ * fields. Where nobody reads and the pipe is full, lines are left out and counted: a log must hold
+ * nobody up.
  */
 #ifndef MU_BASE_LOG_H
 #define MU_BASE_LOG_H
+
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -41,7 +44,9 @@ void mu_log_write(enum mu_log_level level, const char *room, const char *what,
                   const struct mu_kv *kvs, size_t n);
 
 /* The same for changes of the fleet, which are no repeats: held back only above 1,000 of one kind.
- */
+ * Of many at once most are not written, so that their words should not be made either: says first
+ * whether the line is due, and counts it. */
+bool mu_log_change_due(enum mu_log_level level, const char *room, const char *what);
 void mu_log_change(enum mu_log_level level, const char *room, const char *what,
                    const struct mu_kv *kvs, size_t n);
 

@@ -52,8 +52,7 @@ void mu_event_unref(const struct mu_event *event)
     mu_text_unref(event->text);
 }
 
-/* "up", "disabled", "" */
-static const char *word_of(const struct mu_event *event, uint8_t word)
+const char *mu_event_word(const struct mu_event *event, uint8_t word)
 {
     switch (word) {
     case MU_WORD_NONE:
@@ -113,8 +112,8 @@ void mu_event_words(const struct mu_event *event, struct mu_event_scratch *scrat
         .seq = event->seq,
         .at = event->at,
         .kind = mu_kind_text((enum mu_kind)event->kind),
-        .from = word_of(event, event->from),
-        .to = word_of(event, event->to),
+        .from = mu_event_word(event, event->from),
+        .to = mu_event_word(event, event->to),
         .reason = event->text ? event->text->text : mu_reason_text((enum mu_reason)event->reason),
         .agent = scratch->agent,
         .uuid = scratch->uuid,

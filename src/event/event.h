@@ -70,6 +70,9 @@ struct mu_event_scratch {
     char detail[256];
 };
 
+/* What @word, its .from or .to, is called: "up", "disabled"; "" = MU_WORD_NONE. */
+const char *mu_event_word(const struct mu_event *event, uint8_t word);
+
 /* Puts @event into words. The strings point into @event, constants, and @scratch. `reason` is the
  * operator's words where there are some, otherwise the text of the reason. */
 void mu_event_words(const struct mu_event *event, struct mu_event_scratch *scratch,

@@ -38,23 +38,25 @@ static bool is_told(const struct mu_event *event)
 
 static enum mu_log_level level_of(const struct mu_event *event)
 {
-    bool bad = event->kind == MU_KIND_STATE
-                   ? event->to == MU_DOWN
-                   : event->kind == MU_KIND_CONDUCTOR && event->reason != MU_WHY_HEARS_AGAIN;
+    bool bad = event->reason == MU_WHY_CONTESTED;
 
+    if (event->kind == MU_KIND_STATE)
+        bad = event->to == MU_DOWN;
+    else if (event->kind == MU_KIND_CONDUCTOR)
+        bad = event->reason != MU_WHY_HEARS_AGAIN;
     return bad ? MU_LOG_WARN : MU_LOG_INFO;
 }
 
-static const char *headline(const struct mu_event *event, const struct mu_event_row *row)
+static const char *headline(const struct mu_event *event)
 {
     switch (event->kind) {
     case MU_KIND_JOINED:
-    case MU_KIND_DELETED:
-        return row->kind;
     case MU_KIND_CONDUCTOR:
         return mu_reason_text((enum mu_reason)event->reason);
+    case MU_KIND_DELETED:
+        return mu_kind_text(MU_KIND_DELETED);
     default:
-        return row->to;
+        return mu_event_word(event, event->to);
     }
 }
 
@@ -65,7 +67,7 @@ static void write_down(void *ctx, const struct mu_event *event)
     struct mu_event_row row;
     struct page page = {.n = 0};
 
-    if (is_told(event) || !mu_log_on(level))
+    if (is_told(event) || !mu_log_change_due(level, "fleet", headline(event)))
         return;
     mu_event_words(event, &scratch, &row);
     put_text(&page, "agent", row.agent);
@@ -74,7 +76,7 @@ static void write_down(void *ctx, const struct mu_event *event)
     put_text(&page, "reason", row.reason);
     put_evidence(&page, &event->evidence);
     page.kvs[page.n++] = MU_KVU("event", row.seq);
-    mu_log_change(level, "fleet", headline(event, &row), page.kvs, page.n);
+    mu_log_change(level, "fleet", headline(event), page.kvs, page.n);
 }
 
 int mu_diary_attach(struct mu_bus *bus)

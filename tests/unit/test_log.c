@@ -199,7 +199,8 @@ static void log_holds_changes_back_later(void **state)
     unsigned lines = 0;
 
     for (int i = 0; i < 1001; i++)
-        mu_log_change(MU_LOG_INFO, "fleet", "up", &kv, 1);
+        if (mu_log_change_due(MU_LOG_INFO, "fleet", "up"))
+            mu_log_change(MU_LOG_INFO, "fleet", "up", &kv, 1);
     for (const char *p = written(); (p = strchr(p, '\n')) != NULL; p++)
         lines++;
     assert_int_equal(lines, 1000);
