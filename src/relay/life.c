@@ -31,7 +31,7 @@ struct life {
     uv_loop_t loop;
     uv_signal_t signals[MU_ARRAY_LEN(signals)];
     uv_timer_t look;
-    mu_time give_up;
+    mu_time last_word_at;
     mu_time told_at; /* by SIGTERM; 0 = not yet */
     struct mu_uplink *up;
     struct mu_relay *relay;
@@ -55,7 +55,7 @@ static void on_look(uv_timer_t *timer)
 
     if (mu_session_idle(mu_uplink_session(life->up)))
         uv_stop(&life->loop);
-    else if (mu_clock_now() >= life->give_up) {
+    else if (mu_clock_now() - life->last_word_at >= LAST_WORD) {
         mu_warn("agent", "the conductor was not told of the end", MU_KVS("agent", life->name),
                 MU_KVS("why", "no answer"));
         uv_stop(&life->loop);
@@ -66,7 +66,7 @@ static void wait_for_answer(struct life *life, int exits)
 {
     life->status = exits;
     life->last_word = true;
-    life->give_up = mu_clock_now() + LAST_WORD;
+    life->last_word_at = mu_clock_now();
     uv_timer_start(&life->look, on_look, 0, LOOK_MS);
     mu_uplink_stir(life->up);
 }
@@ -130,7 +130,7 @@ static void on_signal(uv_signal_t *handle, int sig)
     bool stop = sig == SIGTERM || sig == SIGINT || sig == SIGQUIT; /* SIGHUP mostly means: reload */
 
     if (life->last_word) {
-        if (stop) /* once more: at once */
+        if (stop && mu_clock_now() - life->last_word_at >= MEANT) /* once more: at once */
             uv_stop(&life->loop);
         return;
     }

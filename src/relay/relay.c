@@ -394,7 +394,14 @@ static void on_patience_over(void *ctx)
 {
     struct program *program = ctx;
     struct mu_relay *relay = program->relay;
+    size_t waits = program->out.len;
 
+    flush(program); /* we may have been away ourselves while it read */
+    if (program->out.len < waits) {
+        (void)serve(program);
+        mu_uplink_stir(relay->up);
+        return;
+    }
     mu_warn("relay", "a local program does not read its answers, and gets no more",
             MU_KVS("agent", program->agents ? program->agents->name : ""));
     (void)deafen(program);
@@ -523,7 +530,7 @@ static void gone(struct mu_relay *relay, struct agent *agent)
     forget(relay, agent);
     if (again && do_line(program, again, &err)) {
         answer(program, err.code, &err);
-        flush(program);
+        (void)serve(program);
     }
     mu_free(again);
 }

@@ -163,11 +163,9 @@ class Command(Case):
         for _ in range(2):  # near each other they are one
             agent.signal(signal.SIGTERM)
             self.assertEqual(agent.process.stdout.readline(), b'term\n')
-        began = time.monotonic()
-        while agent.process.poll() is None and time.monotonic() - began < wait.PATIENCE:
-            agent.signal(signal.SIGTERM)
-            time.sleep(0.1)  # what counts is the time between them
-        self.assertEqual(agent.process.returncode, 128 + 9)
+        wait.until(lambda: 'command killed' in agent.log() or agent.signal(signal.SIGTERM), agent.log,
+                   pause=0.2)  # what counts is the time between them
+        self.assertEqual(agent.wait(), 128 + 9)
         self.assertEqual(self.state('a@h'), 'left')
 
     def test_command_does_not_outlive_its_agent(self):
