@@ -89,11 +89,14 @@ static int wait_until(struct waiting *w)
 {
     struct mu_err err;
     unsigned failed = 0;
+    int rv;
 
-    set_patience(w, 0);
-    int rv = mu_feed_from_now(&w->feed, &err);
-    if (rv == 0)
-        rv = look(w, &err);
+    do { /* one who is mute for now is given the time there is */
+        set_patience(w, 0);
+        rv = mu_feed_from_now(&w->feed, &err);
+        if (rv == 0)
+            rv = look(w, &err);
+    } while (rv == MU_ETIMEDOUT && w->until != MU_NEVER && left(w) > 0);
     if (rv == MU_ETIMEDOUT && left(w) == 0)
         return out_of_time(w);
     if (rv != 0)
