@@ -153,8 +153,7 @@ static int clear_stale(const struct mu_addr *addr, const struct sockaddr_un *sun
                        struct mu_err *err)
 {
     struct stat st;
-    bool stale;
-    int fd;
+    int fd, error = 0;
 
     if (lstat(addr->path, &st))
         return errno == ENOENT ? 0 : failed(err, addr, "look at");
@@ -164,10 +163,15 @@ static int clear_stale(const struct mu_addr *addr, const struct sockaddr_un *sun
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return failed(err, addr, "open a socket for");
-    /* A full queue (EAGAIN), or a door that is not for us (EACCES), has somebody behind it too. */
-    stale = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) != 0 && errno == ECONNREFUSED;
+    if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)))
+        error = errno;
     close(fd);
-    if (!stale)
+    if (error == EACCES)
+        return mu_err_set(err, MU_EPERM,
+                          "cannot listen on %s: a socket is there to which we may not connect; "
+                          "remove it if nobody listens",
+                          addr->path);
+    if (error != ECONNREFUSED) /* a full queue (EAGAIN) has somebody behind it too */
         return mu_err_set(err, MU_ELOCKED, "cannot listen on %s: another process does", addr->path);
     if (unlink(addr->path) && errno != ENOENT)
         return failed(err, addr, "replace");

@@ -166,6 +166,20 @@ class Folder(unittest.TestCase):
                 self.assertIn(why, r.stderr)
                 self.assertIn('--store', r.stderr)
 
+    def test_a_socket_of_another_is_left_and_told(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder, \
+             socket.socket(socket.AF_UNIX) as other:
+            os.chmod(folder, 0o777)
+            path = os.path.join(folder, 'agents.sock')
+            other.bind(path)
+            os.chmod(path, 0)
+            r = subprocess.run([*ORDINARY, MUSTER, 'conductor', '--config', os.devnull, '--store', 'memory:',
+                                '--listen', path, '--http', '127.0.0.1:0'], env=clean_env(),
+                               capture_output=True, text=True, timeout=60)
+            self.assertEqual(r.returncode, 6)
+            self.assertIn(f'cannot listen on {path}: a socket is there to which we may not connect', r.stderr)
+            self.assertTrue(os.path.exists(path))
+
 
 class Log(unittest.TestCase):
     def test_each_change_is_a_line_with_its_reason(self):
