@@ -417,22 +417,36 @@ void mu_config_free(struct mu_config *config)
 
 /* ---- told ---- */
 
+/* @origin NULL = not told. */
+static void show_line(const char *key, const char *value, const char *origin, struct mu_buf *out)
+{
+    size_t start = out->len, n;
+
+    mu_buf_printf(out, "%s = %s", key, value);
+    n = out->len - start;
+    if (origin)
+        mu_buf_printf(out, "%*s ; %s", n < 40 ? (int)(40 - n) : 0, "", origin);
+    mu_buf_puts(out, "\n");
+}
+
 static void show_value(const struct mu_config *config, const struct mu_setting *s,
                        const char *policy, bool origin, struct mu_buf *out)
 {
-    size_t start = out->len;
     const void *member = member_of((struct mu_config *)config, s, policy);
+    const struct mu_config_list *list = s->type == MU_SET_ADDRS ? member : NULL;
+    const char *from = origin ? origin_text(config, s, policy) : NULL;
+    struct mu_buf value;
 
     if ((s->type == MU_SET_PATH || s->type == MU_SET_TEXT) && !*(const char *)member)
-        return; /* nothing built in, and nothing given */
-    mu_buf_printf(out, "%s = ", s->key);
-    mu_setting_write(s, member, out);
-    if (origin) {
-        size_t n = out->len - start;
-        mu_buf_printf(out, "%*s ; %s", n < 40 ? (int)(40 - n) : 0, "",
-                      origin_text(config, s, policy));
-    }
-    mu_buf_puts(out, "\n");
+        return;                                  /* nothing built in, and nothing given */
+    for (size_t i = 0; list && i < list->n; i++) /* a line in a file is short */
+        show_line(s->key, list->at[i], from, out);
+    if (list)
+        return;
+    mu_buf_init(&value, 0);
+    mu_setting_write(s, member, &value);
+    show_line(s->key, mu_buf_text(&value), from, out);
+    mu_buf_fini(&value);
 }
 
 static void show_section(const struct mu_config *config, const char *section, const char *policy,

@@ -38,10 +38,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mu_buf_init(&second, 0);
     mu_config_show(config, false, &first);
     mu_config_free(config);
-    assert(load(&config, first.data, first.len, &err) == 0);
-    mu_config_show(config, false, &second);
-    mu_config_free(config);
-    assert(strcmp(mu_buf_text(&first), mu_buf_text(&second)) == 0);
+    if (load(&config, first.data, first.len, &err) == 0) {
+        mu_config_show(config, false, &second);
+        mu_config_free(config);
+        assert(strcmp(mu_buf_text(&first), mu_buf_text(&second)) == 0);
+    } else { /* "key:value" is shown as "key = value" */
+        assert(strstr(err.text, "the line is longer than"));
+    }
     mu_buf_fini(&first);
     mu_buf_fini(&second);
     return 0;
