@@ -5,6 +5,7 @@
 """
 
 import os
+import random
 import signal
 import shutil
 import socket
@@ -42,6 +43,36 @@ def has_ipv6():
         return False
 
 
+class Port:
+    """A port that stays ours between two starts of a conductor: below those that the kernel gives to
+    anybody, and no other test's as long as its name is taken here."""
+
+    def __init__(self):
+        with open('/proc/sys/net/ipv4/ip_local_port_range', encoding='ascii') as file:
+            end = int(file.read().split()[0])
+        self.name = socket.socket(socket.AF_UNIX)
+        wait.until(lambda: self.take(random.randrange(1024, end)), 'a free port', pause=0)
+
+    def take(self, number):
+        try:
+            self.name.bind(f'\0muster-test-port-{number}')
+        except OSError:
+            return False
+        self.number = number
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(type=kind) as probe:
+                    probe.bind(('127.0.0.1', number))
+        except OSError:
+            self.name.close()
+            self.name = socket.socket(socket.AF_UNIX)
+            return False
+        return True
+
+    def close(self):
+        self.name.close()
+
+
 class Conductor:
     """@config is the text of its muster.conf. Agents' times are 1 s / 3 s unless told otherwise."""
 
@@ -57,7 +88,8 @@ class Conductor:
         self.conf = os.path.join(self.folder, 'muster.conf')
         self.args, self.env, self.prefix = list(args), env or {}, list(prefix)
         self.process = None
-        self.agents_port = self.http_port = 0
+        self.ports = Port(), Port()
+        self.agents_port, self.http_port = (port.number for port in self.ports)
         self.set_config(config)
 
     def set_config(self, text):
@@ -65,7 +97,6 @@ class Conductor:
             file.write(text)
 
     def command(self):
-        """A second start takes the ports of the first, as agents expect it."""
         return [*self.prefix, MUSTER, 'conductor', '--config', self.conf, '--store', self.store,
                 '--listen', f'127.0.0.1:{self.agents_port}', '--http', f'127.0.0.1:{self.http_port}',
                 '--ports-file', self.ports_file, *self.args]
@@ -82,7 +113,7 @@ class Conductor:
     def start(self, **kwargs):
         self.launch(**kwargs)
         wait.until(self.listening, self.log)
-        with open(self.ports_file, encoding='ascii') as file:
+        with open(self.ports_file, encoding='ascii') as file:  # others where sockets are handed over
             ports = dict(line.strip().split('=') for line in file)
         self.agents_port, self.http_port = int(ports['agents']), int(ports['http'])
         return self
@@ -119,6 +150,8 @@ class Conductor:
 
     def clean(self):
         self.kill()
+        for port in self.ports:
+            port.close()
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
