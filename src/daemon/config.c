@@ -438,8 +438,9 @@ static void show_value(const struct mu_config *config, const struct mu_setting *
     struct mu_buf value;
 
     if ((s->type == MU_SET_PATH || s->type == MU_SET_TEXT) && !*(const char *)member)
-        return;                                  /* nothing built in, and nothing given */
-    for (size_t i = 0; list && i < list->n; i++) /* a line in a file is short */
+        return; /* nothing built in, and nothing given */
+    /* One a line: a line in a file is short. */
+    for (size_t i = 0; list && i < list->n; i++)
         show_line(s->key, list->at[i], from, out);
     if (list)
         return;

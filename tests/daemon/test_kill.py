@@ -45,7 +45,7 @@ class Operator(threading.Thread):
             if self.try_put(f'/v1/agents/{name}/beat?interval=300s') in (200, 201):
                 self.made.append(name)
             if not status:
-                time.sleep(0.05)
+                self.stopped.wait(0.05)
 
 
 class Watcher(threading.Thread):
@@ -63,10 +63,10 @@ class Watcher(threading.Thread):
             try:
                 answer = self.c.web.get(f'/v1/events?since={since}&limit=1000&wait=1s')
             except (OSError, http.client.HTTPException):
-                time.sleep(0.02)
+                self.stopped.wait(0.02)
                 continue
             if answer.status != 200:
-                time.sleep(0.02)
+                self.stopped.wait(0.02)
                 continue
             for event in answer.json['events']:
                 self.note(event)

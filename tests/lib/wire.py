@@ -296,7 +296,7 @@ class Sender:
         while not self.stopped.is_set():
             now = time.monotonic()
             if self.silent.is_set():
-                time.sleep(0.05)
+                self.stopped.wait(0.05)
                 continue
             if now >= next_beat:
                 self.beat()
