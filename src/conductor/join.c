@@ -255,6 +255,7 @@ int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *bina
         .reason = MU_WHY_JOINED,
         .from = MU_WORD_NONE,
         .to = MU_WORD_PRESENT,
+        .slot = *slot,
         .evidence = mu_no_evidence,
     };
     (void)mu_roster_row(c->roster, *slot, &whole);
@@ -378,6 +379,7 @@ static void tell_new_life(struct mu_conductor *c, uint32_t slot, bool taken)
         .reason = taken ? MU_WHY_TAKEN_OVER : MU_WHY_JOINED,
         .from = MU_WORD_PRESENT,
         .to = MU_WORD_PRESENT,
+        .slot = slot,
         .evidence = mu_no_evidence,
     };
 

@@ -74,11 +74,13 @@ int mu_gather_new(struct mu_gather **out, size_t events, size_t rows)
     gather->max_events = events;
     gather->rows = mu_calloc(rows, sizeof(*gather->rows));
     gather->texts = mu_calloc(rows, sizeof(*gather->texts));
+    gather->row_slots = mu_calloc(rows, sizeof(*gather->row_slots));
     gather->deletes = mu_calloc(events, sizeof(*gather->deletes));
+    gather->delete_slots = mu_calloc(events, sizeof(*gather->delete_slots));
     gather->events = mu_calloc(events, sizeof(*gather->events));
     gather->payloads = mu_calloc(MU_BATCH_PAYLOADS, sizeof(*gather->payloads));
-    if (!gather->rows || !gather->texts || !gather->deletes || !gather->events ||
-        !gather->payloads) {
+    if (!gather->rows || !gather->texts || !gather->row_slots || !gather->deletes ||
+        !gather->delete_slots || !gather->events || !gather->payloads) {
         mu_gather_free(gather, NULL);
         return MU_ENOMEM;
     }
@@ -103,13 +105,15 @@ void mu_gather_free(struct mu_gather *gather, struct mu_payloads *payloads)
     mu_gather_reset(gather, payloads);
     mu_free(gather->rows);
     mu_free(gather->texts);
+    mu_free(gather->row_slots);
     mu_free(gather->deletes);
+    mu_free(gather->delete_slots);
     mu_free(gather->events);
     mu_free(gather->payloads);
     mu_free(gather);
 }
 
-int mu_gather_row(struct mu_gather *gather, const struct mu_row *row)
+int mu_gather_row(struct mu_gather *gather, const struct mu_row *row, uint32_t slot)
 {
     size_t i = gather->batch.nrows;
 
@@ -118,6 +122,7 @@ int mu_gather_row(struct mu_gather *gather, const struct mu_row *row)
     if (!gather->texts[i])
         return MU_ENOMEM;
     copy_row(&gather->rows[i], row, gather->texts[i]);
+    gather->row_slots[i] = slot;
     gather->batch.nrows++;
     return 0;
 }
@@ -128,10 +133,14 @@ void mu_gather_event(struct mu_gather *gather, const struct mu_event *event)
     gather->events[gather->batch.nevents++] = *event;
 }
 
-void mu_gather_delete(struct mu_gather *gather, uint32_t row)
+void mu_gather_delete(struct mu_gather *gather, uint32_t row, uint32_t slot)
 {
-    assert(gather->batch.ndeletes < gather->max_events);
-    gather->deletes[gather->batch.ndeletes++] = row;
+    size_t i = gather->batch.ndeletes;
+
+    assert(i < gather->max_events);
+    gather->deletes[i] = row;
+    gather->delete_slots[i] = slot;
+    gather->batch.ndeletes++;
 }
 
 void mu_gather_proposal(struct mu_gather *gather, struct mu_proposal *proposal)

@@ -71,17 +71,22 @@ static void note_lost(struct mu_journal *journal, uint64_t seq)
     mu_stat_add(MU_STAT_EVENTS_LOST, 1);
 }
 
+/* Whether @who is still the one in @slot: an agent may have gone, and another come in his place. */
+static bool stands_in(const struct mu_journal *journal, const struct mu_ident *who, uint32_t slot)
+{
+    return mu_roster_used(journal->config.roster, slot) &&
+           mu_roster_ident(journal->config.roster, slot) == who;
+}
+
 static void on_event(void *ctx, const struct mu_event *event)
 {
     struct mu_journal *journal = ctx;
 
     if (event->seq && event->seq <= journal->taken)
         return; /* stored with its proposal */
-    uint32_t slot =
-        event->who ? mu_roster_find_uuid(journal->config.roster, event->who->uuid) : MU_NO_SLOT;
-    if (slot != MU_NO_SLOT)
-        mu_slotset_put(&journal->dirty, slot);
-    if (!event->seq || mu_backlog_push(&journal->backlog, event, slot))
+    if (event->who && stands_in(journal, event->who, event->slot))
+        mu_slotset_put(&journal->dirty, event->slot);
+    if (!event->seq || mu_backlog_push(&journal->backlog, event))
         note_lost(journal, event->seq);
     note_waiting(journal);
 }
@@ -144,7 +149,7 @@ static void gather_slot(struct mu_journal *journal, uint32_t slot)
     if (!mu_roster_used(journal->config.roster, slot) ||
         !mu_roster_row(journal->config.roster, slot, &row))
         return;
-    if (mu_gather_row(journal->gather, &row))
+    if (mu_gather_row(journal->gather, &row, slot))
         mu_slotset_put(&journal->dirty, slot);
 }
 
@@ -152,24 +157,27 @@ static void gather_slot(struct mu_journal *journal, uint32_t slot)
  * The roster has no such row at a first join: then the proposal's is all there is. */
 static int gather_change(struct mu_journal *journal, const struct mu_change *change)
 {
-    uint32_t slot = mu_roster_find_row(journal->config.roster, change->row.id);
+    bool known = stands_in(journal, change->row.ident, change->slot);
     struct mu_row row;
 
-    if (slot == MU_NO_SLOT || !mu_roster_row(journal->config.roster, slot, &row)) {
+    if (change->deletes) {
+        mu_gather_delete(journal->gather, change->row.id, change->slot);
+        return 0;
+    }
+    if (!known) {
         row = change->row;
     } else {
+        (void)mu_roster_row(journal->config.roster, change->slot, &row);
         row.disabled = change->row.disabled;
         row.disabled_reason = change->row.disabled_reason;
         row.forced_down = change->row.forced_down;
         row.forced_reason = change->row.forced_reason;
         row.revision = change->row.revision;
     }
-    if (change->deletes)
-        mu_gather_delete(journal->gather, change->row.id);
-    else if (mu_gather_row(journal->gather, &row))
+    if (mu_gather_row(journal->gather, &row, known ? change->slot : MU_NO_SLOT))
         return MU_ENOMEM;
-    if (slot != MU_NO_SLOT)
-        mu_slotset_take(&journal->dirty, slot);
+    if (known)
+        mu_slotset_take(&journal->dirty, change->slot);
     return 0;
 }
 
@@ -188,12 +196,12 @@ static int take_proposal(struct mu_journal *journal)
     return 0;
 }
 
-static void take_event(struct mu_journal *journal, const struct mu_backlog_entry *entry)
+static void take_event(struct mu_journal *journal, const struct mu_event *event)
 {
-    mu_gather_event(journal->gather, &entry->event);
-    journal->taken = entry->event.seq;
-    if (entry->slot != MU_NO_SLOT && mu_slotset_take(&journal->dirty, entry->slot))
-        gather_slot(journal, entry->slot);
+    mu_gather_event(journal->gather, event);
+    journal->taken = event->seq;
+    if (event->who && mu_slotset_take(&journal->dirty, event->slot))
+        gather_slot(journal, event->slot);
     mu_backlog_pop(&journal->backlog);
 }
 
@@ -201,11 +209,9 @@ static void take_event(struct mu_journal *journal, const struct mu_backlog_entry
 static void spare_deleted(struct mu_journal *journal)
 {
     for (const struct mu_proposal *proposal = journal->first; proposal; proposal = proposal->next) {
-        if (!proposal->change.deletes)
-            continue;
-        uint32_t slot = mu_roster_find_row(journal->config.roster, proposal->change.row.id);
-        if (slot != MU_NO_SLOT)
-            mu_slotset_take(&journal->dirty, slot);
+        const struct mu_change *change = &proposal->change;
+        if (change->deletes && stands_in(journal, change->row.ident, change->slot))
+            mu_slotset_take(&journal->dirty, change->slot);
     }
 }
 
@@ -214,14 +220,14 @@ static void spare_deleted(struct mu_journal *journal)
 static void gather_events(struct mu_journal *journal)
 {
     while (journal->gather->batch.nevents < MU_JOURNAL_BATCH_EVENTS) {
-        const struct mu_backlog_entry *entry = mu_backlog_first(&journal->backlog);
+        const struct mu_event *event = mu_backlog_first(&journal->backlog);
         const struct mu_proposal *proposal = journal->first;
 
-        if (proposal && (!entry || proposal->change.event.seq < entry->event.seq)) {
+        if (proposal && (!event || proposal->change.event.seq < event->seq)) {
             if (take_proposal(journal))
                 return;
-        } else if (entry) {
-            take_event(journal, entry);
+        } else if (event) {
+            take_event(journal, event);
         } else {
             return;
         }
@@ -267,10 +273,8 @@ static void flush(struct mu_journal *journal)
         mu_store_commit(journal->config.store, &gather->batch, on_committed, journal) == 0;
 }
 
-static void mark_row(struct mu_journal *journal, uint32_t row)
+static void mark(struct mu_journal *journal, uint32_t slot)
 {
-    uint32_t slot = mu_roster_find_row(journal->config.roster, row);
-
     if (slot != MU_NO_SLOT)
         mu_slotset_put(&journal->dirty, slot);
 }
@@ -290,9 +294,9 @@ static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err
             note_lost(journal, gather->events[i].seq);
     }
     for (size_t i = 0; i < gather->batch.nrows; i++)
-        mark_row(journal, gather->rows[i].id);
+        mark(journal, gather->row_slots[i]);
     for (size_t i = 0; i < gather->batch.ndeletes; i++)
-        mark_row(journal, gather->deletes[i]);
+        mark(journal, gather->delete_slots[i]);
     journal->hold_until = journal->now + REFUSED_PAUSE;
 }
 
