@@ -40,7 +40,7 @@ static void numbers(const struct sight *s, struct mu_explanation *e)
 
     e->silence = s->h - s->since;
     all = s->now - (s->pulse.heard == MU_NEVER ? s->c->began : s->pulse.heard);
-    e->stalls = all > e->silence ? all - e->silence : 0;
+    e->stalls = mu_sweep_rest(all - e->silence);
     e->suspect_in = e->down_in = MU_NEVER;
     if (s->pulse.state == MU_UP)
         e->suspect_in = s->pulse.suspect_at + forgiven - s->h;
@@ -71,16 +71,16 @@ static void history(const struct sight *s, struct mu_explanation *e, mu_wall wal
 static void path(const struct sight *s, struct mu_explanation *e)
 {
     const struct mu_sender *sender;
-    const struct mu_stream *st;
+    const char *peer;
 
     e->session = e->view.row.session;
     e->index = e->view.row.index;
     sender = e->session ? mu_sessions_find(&s->c->sessions, e->session) : NULL;
-    st = sender && sender->conn ? mu_stream_find(s->c, sender->conn) : NULL;
+    peer = sender && sender->by_stream ? mu_stream_peer(s->c, e->session) : "";
     if (!e->view.heard)
         return;
-    if (st)
-        snprintf(e->path, sizeof(e->path), "stream %.50s", st->peer);
+    if (*peer)
+        snprintf(e->path, sizeof(e->path), "stream %.50s", peer);
     else if (sender)
         snprintf(e->path, sizeof(e->path), "datagram");
     else if (e->view.row.start_id == 0)

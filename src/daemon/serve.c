@@ -85,9 +85,10 @@ static void on_committed(void *ctx, uint64_t ticket, int rv)
     mu_conductor_committed(((struct mu_rooms *)ctx)->conductor, ticket, rv, mu_clock_now());
 }
 
-static int restore_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int restore_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                       const struct mu_payload *payload)
 {
-    return mu_conductor_restore(((struct mu_rooms *)ctx)->conductor, row,
+    return mu_conductor_restore(((struct mu_rooms *)ctx)->conductor, who, row,
                                 payload ? payload->len : 0);
 }
 
@@ -425,7 +426,11 @@ static int build(struct mu_rooms *rooms, struct mu_err *err)
         rv = build_doors(rooms, err);
     if (rv)
         return rv;
-    mu_conductor_begin(rooms->conductor, mu_clock_now(), mu_clock_wall());
+    rv = mu_conductor_begin(rooms->conductor, mu_clock_now(), mu_clock_wall());
+    if (rv)
+        return mu_err_set(err, rv, "conductor: %s",
+                          rv == MU_EEXIST ? "two agents of the store have one name"
+                                          : muster_strerror(rv));
     uv_timer_start(&rooms->tick, on_tick, TICK_MS, TICK_MS);
     uv_check_start(&rooms->sweep, on_sweep);
     if (rooms->options->ports_file)

@@ -24,14 +24,16 @@ struct mu_detector_driver {
     const char *name; /* as in the configuration */
     size_t size;
 
-    /* A beat came at @now: *@suspect_at and *@down_at are when the next silence is due, unless
-     * another beat comes first. now < *@suspect_at <= *@down_at. */
-    void (*heard)(void *st, const struct mu_times *times, mu_time now, mu_time *suspect_at,
-                  mu_time *down_at);
+    /* A beat came at @now. */
+    void (*heard)(void *st, const struct mu_times *times, mu_time now);
 
-    /* How near to death the silence since @heard is at @now: 0 = just heard, 1 = down is due. Grows
+    /* When the silence that began at @since is due. @since < *@suspect_at <= *@down_at. */
+    void (*due)(const void *st, const struct mu_times *times, mu_time since, mu_time *suspect_at,
+                mu_time *down_at);
+
+    /* How near to death the silence since @since is at @now: 0 = just heard, 1 = down is due. Grows
      * with @now. For people. */
-    double (*level)(const void *st, const struct mu_times *times, mu_time heard, mu_time now);
+    double (*level)(const void *st, const struct mu_times *times, mu_time since, mu_time now);
 };
 
 #endif

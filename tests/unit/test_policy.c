@@ -104,7 +104,8 @@ static void deadline_says_the_same_after_every_beat(void **state)
 
     assert_string_equal(d->name, "deadline");
     for (mu_time now = 0; now < 100 * MU_SEC; now += 7 * MU_SEC) {
-        d->heard(NULL, &t, now, &suspect_at, &down_at);
+        d->heard(NULL, &t, now);
+        d->due(NULL, &t, now, &suspect_at, &down_at);
         assert_true(suspect_at == now + 2 * MU_SEC && down_at == now + 3 * MU_SEC);
     }
     assert_true(d->level(NULL, &t, 10, 10) == 0);
