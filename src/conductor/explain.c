@@ -50,7 +50,8 @@ static void numbers(const struct sight *s, struct mu_explanation *e)
         e->suspect_in = 0;
     if (e->down_in < 0)
         e->down_in = 0;
-    e->level = mu_detect_default()->level(NULL, &s->pulse.times, s->since, s->h);
+    e->level =
+        mu_detect_level(s->pulse.detector, s->pulse.learned, &s->pulse.times, s->since, s->h);
 }
 
 static void history(const struct sight *s, struct mu_explanation *e, mu_wall wall)
@@ -192,7 +193,7 @@ void mu_explain(struct mu_conductor *c, uint32_t slot, mu_time now, mu_wall wall
     s.since = mu_sweep_since(c, &s.pulse);
     if (s.since > s.h)
         s.since = s.h;
-    out->detector = mu_detect_default()->name;
+    out->detector = s.pulse.detector->name;
     numbers(&s, out);
     history(&s, out, wall);
     path(&s, out);

@@ -22,8 +22,6 @@ int mu_roster_new(struct mu_roster **out, const struct mu_roster_config *config)
 
     if (!r)
         return MU_ENOMEM;
-    r->driver = mu_detect_default();
-    assert(r->driver->size <= MU_DETECT_STATE_MAX);
     r->policies = config->policies;
     r->index.ident = ident_of;
     r->index.row = row_of;
@@ -55,7 +53,7 @@ void mu_roster_free(struct mu_roster *r)
     mu_free(r->flags);
     mu_free(r->state);
     mu_free(r->cold);
-    mu_free(r->detector);
+    mu_free(r->learned);
     mu_free(r->free);
     mu_free(r);
 }
@@ -83,6 +81,7 @@ void mu_roster_clock(struct mu_roster *r, mu_time now, mu_wall wall)
 static int grow(struct mu_roster *r)
 {
     uint32_t cap = r->cap ? r->cap * 2 : 64;
+    uint8_t *learned;
 
     GROW(r->due, cap);
     GROW(r->heard, cap);
@@ -90,13 +89,10 @@ static int grow(struct mu_roster *r)
     GROW(r->state, cap);
     GROW(r->cold, cap);
     GROW(r->free, cap);
-    if (r->driver->size) {
-        uint8_t *detector = mu_realloc(r->detector, cap, r->driver->size);
-
-        if (!detector)
-            return MU_ENOMEM;
-        r->detector = detector;
-    }
+    learned = mu_realloc(r->learned, cap, MU_DETECT_STATE_MAX);
+    if (!learned)
+        return MU_ENOMEM;
+    r->learned = learned;
     r->cap = cap;
     return 0;
 }
@@ -130,13 +126,23 @@ static int pool_reasons(struct mu_roster *r, const struct mu_row *row, uint32_t 
     return MU_ENOMEM;
 }
 
-/* Which policy is in force. */
+static void forget(struct mu_roster *r, uint32_t slot)
+{
+    memset(learned(r, slot), 0, MU_DETECT_STATE_MAX);
+}
+
+/* Which policy is in force. What one detector has learned is nothing to another. */
 static void take_policy(struct mu_roster *r, uint32_t slot)
 {
     struct cold *cold = &r->cold[slot];
+    uint8_t detector;
 
     cold->policy = (uint16_t)mu_policies_match(r->policies, cold->ident->binary,
                                                mu_pool_text(&r->pool, cold->zone));
+    detector = (uint8_t)r->policies->at[cold->policy].detector;
+    if (detector != cold->detector)
+        forget(r, slot);
+    cold->detector = detector;
 }
 
 uint32_t mu_roster_interval_for(const struct mu_roster *r, uint32_t slot, uint32_t wanted_ms)
@@ -185,8 +191,7 @@ static void fill(struct mu_roster *r, uint32_t slot, const struct mu_row *row,
     r->state[slot] = (uint8_t)row->state;
     r->flags[slot] =
         (uint8_t)(USED | HIDDEN | (row->disabled ? DISABLED : 0) | (row->forced_down ? FORCED : 0));
-    if (r->driver->size)
-        memset(r->detector + slot * r->driver->size, 0, r->driver->size);
+    forget(r, slot);
     take_times(r, slot);
 }
 
@@ -315,6 +320,8 @@ int mu_roster_rejoin(struct mu_roster *r, uint32_t slot, const struct mu_row *ro
     cold->zone = join[0];
     cold->labels = join[1];
     cold->version = join[2];
+    if (cold->start_id != row->start_id)
+        forget(r, slot);
     cold->start_id = row->start_id;
     cold->incarnation = row->incarnation;
     cold->session = row->session;
@@ -420,6 +427,17 @@ void mu_roster_settle(struct mu_roster *r, uint32_t slot, bool apply)
     drop_pend(r, slot);
 }
 
+/* Takes up what the detector says of the silence from .since on. */
+static void take_due(struct mu_roster *r, uint32_t slot, const struct mu_times *times)
+{
+    struct cold *cold = &r->cold[slot];
+    mu_time suspect_at, down_at;
+
+    mu_detect_at(cold->detector)->due(learned(r, slot), times, cold->since, &suspect_at, &down_at);
+    cold->suspect_ms = to_ms(suspect_at - cold->since);
+    cold->down_ms = to_ms(down_at - cold->since);
+}
+
 static void set_heard_flag(struct mu_roster *r, uint32_t slot)
 {
     if (r->flags[slot] & HEARD)
@@ -434,7 +452,6 @@ void mu_roster_heard(struct mu_roster *r, uint32_t slot, mu_time now, mu_time h)
     struct cold *cold = &r->cold[slot];
     struct mu_times times = times_of(r, slot);
     bool before = r->flags[slot] & HEARD;
-    mu_time suspect_at, down_at;
 
     /* Named twice in one datagram, or sent twice: one sign of life. Its times may be new ones. */
     if (!before || r->heard[slot] != now) {
@@ -444,11 +461,9 @@ void mu_roster_heard(struct mu_roster *r, uint32_t slot, mu_time now, mu_time h)
     }
     set_heard_flag(r, slot);
     r->heard[slot] = now;
-    r->driver->heard(r->detector ? r->detector + slot * r->driver->size : NULL, &times, h,
-                     &suspect_at, &down_at);
+    mu_detect_at(cold->detector)->heard(learned(r, slot), &times, h);
     cold->since = h;
-    cold->suspect_ms = to_ms(suspect_at - h);
-    cold->down_ms = to_ms(down_at - h);
+    take_due(r, slot, &times);
     arm(r, slot);
 }
 
@@ -471,8 +486,7 @@ uint32_t mu_roster_begin(struct mu_roster *r, mu_time h)
             continue;
         times = times_of(r, slot);
         r->cold[slot].since = h;
-        r->cold[slot].suspect_ms = to_ms(times.suspect);
-        r->cold[slot].down_ms = to_ms(times.down);
+        take_due(r, slot, &times);
         arm(r, slot);
         n += derived(r, slot) == MU_UNKNOWN;
     }
@@ -502,8 +516,7 @@ bool mu_roster_retime(struct mu_roster *r, uint32_t slot, mu_time h)
     times = times_of(r, slot);
     floor_ms = to_ms((h > cold->since ? h - cold->since : 0) +
                      (wanted > cold->interval_ms ? wanted : cold->interval_ms) * MU_MS);
-    cold->suspect_ms = to_ms(times.suspect);
-    cold->down_ms = to_ms(times.down);
+    take_due(r, slot, &times);
     if (cold->suspect_ms < floor_ms)
         cold->suspect_ms = floor_ms;
     if (cold->down_ms < floor_ms)

@@ -31,6 +31,7 @@ struct cold {
     uint16_t policy;
     struct mu_history history;
     uint8_t reason;
+    uint8_t detector; /* whose state there is; the policy's */
 };
 
 /* An operator's write that waits; there are few at a time. */
@@ -48,12 +49,11 @@ struct mu_roster {
     uint8_t *flags, *state;
     /* cold, by slot */
     struct cold *cold;
-    uint8_t *detector;
+    uint8_t *learned; /* by its detector: MU_DETECT_STATE_MAX bytes each */
     uint32_t slots, cap, count;
     uint32_t *free, nfree; /* slots to be used again; the array has room for .cap */
 
     uint32_t shown[MU_STATES];
-    const struct mu_detector_driver *driver;
     const struct mu_policies *policies;
     mu_dur wall_offset; /* ms to add to monotonic ms */
     struct mu_index index;
@@ -85,6 +85,11 @@ static inline struct pend **find_pend(const struct mu_roster *r, uint32_t slot)
     while (*at && (*at)->slot != slot)
         at = &(*at)->next;
     return at;
+}
+
+static inline void *learned(const struct mu_roster *r, uint32_t slot)
+{
+    return r->learned + (size_t)slot * MU_DETECT_STATE_MAX;
 }
 
 /* The interval in force fits the policy's down time, unless the policy has changed since the agent

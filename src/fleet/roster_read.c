@@ -168,6 +168,8 @@ void mu_roster_pulse(const struct mu_roster *r, uint32_t slot, struct mu_pulse *
     out->down_at = cold->since + cold->down_ms * MU_MS;
     out->heard = r->flags[slot] & HEARD ? r->heard[slot] : MU_NEVER;
     out->times = times_of(r, slot);
+    out->detector = mu_detect_at(cold->detector);
+    out->learned = learned(r, slot);
 }
 
 const mu_time *mu_roster_due(const struct mu_roster *r)
@@ -187,7 +189,7 @@ bool mu_roster_forced(const struct mu_roster *r, uint32_t slot)
 
 mu_dur mu_roster_down_time(const struct mu_roster *r, uint32_t slot)
 {
-    return times_of(r, slot).down;
+    return times_of(r, slot).floor;
 }
 
 struct mu_ident *mu_roster_ident(const struct mu_roster *r, uint32_t slot)
