@@ -8,6 +8,8 @@ const struct mu_detector_driver *mu_detect_at(enum mu_detector detector)
 {
     static const struct mu_detector_driver *const drivers[MU_DETECTORS] = {
         [MU_DETECT_DEADLINE] = &mu_detect_deadline,
+        [MU_DETECT_TWO_WINDOW] = &mu_detect_two_window,
+        [MU_DETECT_PHI] = &mu_detect_phi,
     };
 
     assert(detector < MU_DETECTORS);

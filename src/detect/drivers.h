@@ -5,5 +5,7 @@
 #include "detect/driver.h"
 
 extern const struct mu_detector_driver mu_detect_deadline;
+extern const struct mu_detector_driver mu_detect_two_window;
+extern const struct mu_detector_driver mu_detect_phi;
 
 #endif

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "detect/detect.h"
 #include "fleet/policy.h"
 
 static void count_warning(void *ctx, const char *line)
@@ -96,22 +95,6 @@ static void interval_wanted_is_clamped_or_stretches(void **state)
     assert_true(t.interval < t.suspect && t.suspect < t.down);
 }
 
-static void deadline_says_the_same_after_every_beat(void **state)
-{
-    const struct mu_detector_driver *d = mu_detect_at(MU_DETECT_DEADLINE);
-    struct mu_times t = {.interval = MU_SEC, .suspect = 2 * MU_SEC, .down = 3 * MU_SEC};
-    mu_time suspect_at, down_at;
-
-    assert_string_equal(d->name, "deadline");
-    for (mu_time now = 0; now < 100 * MU_SEC; now += 7 * MU_SEC) {
-        d->heard(NULL, &t, now);
-        d->due(NULL, &t, now, &suspect_at, &down_at);
-        assert_true(suspect_at == now + 2 * MU_SEC && down_at == now + 3 * MU_SEC);
-    }
-    assert_true(mu_detect_level(d, NULL, &t, 10, 10) == 0);
-    assert_true(mu_detect_level(d, NULL, &t, 0, 3 * MU_SEC) == 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,7 +102,6 @@ int main(void)
         cmocka_unit_test(times_that_contradict_are_refused_by_name),
         cmocka_unit_test(first_that_matches_is_in_force),
         cmocka_unit_test(interval_wanted_is_clamped_or_stretches),
-        cmocka_unit_test(deadline_says_the_same_after_every_beat),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }
