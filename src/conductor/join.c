@@ -69,7 +69,7 @@ static void settle_joined(struct mu_conductor *c, struct mu_batch_join *join, si
     a->incarnation = view.row.incarnation;
     a->interval_ms = view.row.interval_ms;
     a->down_ms = (uint32_t)(view.times.down / MU_MS);
-    a->lease_ms = a->down_ms;
+    a->lease_ms = (uint32_t)(view.times.floor / MU_MS);
     settle(join, i, 0, 0, NULL);
 }
 

@@ -1,9 +1,10 @@
 /* The fixed detector: every silence has the same two ends. It learns nothing, so its promise is
  * exact and an operator can work it out on paper. */
-#include "detect/detect.h"
+#include "detect/drivers.h"
 
 static void heard(void *st, const struct mu_times *times, mu_time now)
 {
+    /* every beat is like every other */
 }
 
 static void due(const void *st, const struct mu_times *times, mu_time since, mu_time *suspect_at,
@@ -13,14 +14,15 @@ static void due(const void *st, const struct mu_times *times, mu_time since, mu_
     *down_at = since + times->down;
 }
 
-static double level(const void *st, const struct mu_times *times, mu_time since, mu_time now)
+static size_t numbers(const void *st, const struct mu_times *times, mu_time since, mu_time now,
+                      struct mu_detect_number out[MU_DETECT_NUMBERS])
 {
-    return now <= since ? 0 : (double)(now - since) / (double)times->down;
+    return 0;
 }
 
 const struct mu_detector_driver mu_detect_deadline = {
     .name = "deadline",
     .heard = heard,
     .due = due,
-    .level = level,
+    .numbers = numbers,
 };

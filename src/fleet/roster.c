@@ -60,7 +60,7 @@ void mu_roster_free(struct mu_roster *r)
     mu_map_fini(&r->more_of);
     mu_free(r->more);
     for (uint32_t i = 0; i < r->cap / BLOCK; i++) {
-        mu_free(r->blocks[i]->detector);
+        mu_free(r->blocks[i]->learned);
         mu_free(r->blocks[i]);
     }
     mu_free(r->blocks);
@@ -190,6 +190,28 @@ static int add_reasons(struct mu_roster *r, uint32_t slot, const struct mu_row *
     return 0;
 }
 
+static void forget(struct mu_roster *r, uint32_t slot)
+{
+    if (learned(r, slot))
+        memset(learned(r, slot), 0, MU_DETECT_STATE_MAX);
+}
+
+/* What one detector has learned is nothing to another. Where there is no memory for it, `deadline`
+ * judges, which learns nothing. */
+static void take_detector(struct mu_roster *r, uint32_t slot, enum mu_detector detector)
+{
+    struct block *block = r->blocks[slot / BLOCK];
+    struct hot *hot = hot_of(r, slot);
+
+    if (mu_detect_at(detector)->size && !block->learned)
+        block->learned = mu_calloc(BLOCK, MU_DETECT_STATE_MAX);
+    if (mu_detect_at(detector)->size && !block->learned)
+        detector = MU_DETECT_DEADLINE;
+    if (hot->detector != detector)
+        forget(r, slot);
+    hot->detector = detector;
+}
+
 /* Which policy is in force. */
 static void take_policy(struct mu_roster *r, uint32_t slot)
 {
@@ -197,6 +219,7 @@ static void take_policy(struct mu_roster *r, uint32_t slot)
 
     hot->policy = (uint8_t)mu_policies_match(r->policies, cold_of(r, slot)->ident->binary,
                                              mu_pool_text(&r->pool, hot->profile));
+    take_detector(r, slot, (enum mu_detector)r->policies->at[hot->policy].detector);
 }
 
 uint32_t mu_roster_interval_for(const struct mu_roster *r, uint32_t slot, uint32_t wanted_ms)
@@ -248,8 +271,7 @@ static void fill(struct mu_roster *r, uint32_t slot, const struct mu_row *row, u
     };
     *due_of(r, slot) = NOT_DUE;
     *row_of(r, slot) = row->id;
-    if (detector_of(r, slot))
-        memset(detector_of(r, slot), 0, MU_DETECT_STATE_MAX);
+    forget(r, slot);
     take_times(r, slot);
 }
 
@@ -400,8 +422,8 @@ static void arm(struct mu_roster *r, uint32_t slot)
         return;
     }
     times = times_of(r, hot);
-    driver_of(r, slot)->due(detector_of(r, slot), &times, (mu_time)hot->since * MU_MS, &suspect_at,
-                            &down_at);
+    mu_detect_at((enum mu_detector)hot->detector)
+        ->due(learned(r, slot), &times, (mu_time)hot->since * MU_MS, &suspect_at, &down_at);
     set_due(r, slot, state == MU_UP ? suspect_at : down_at, hot->since);
 }
 
@@ -416,6 +438,8 @@ int mu_roster_rejoin(struct mu_roster *r, uint32_t slot, const struct mu_row *ro
     mu_pool_drop(&r->pool, hot->profile);
     hot->profile = profile;
     hot->wanted_ms = row->interval_ms;
+    if (cold->start_id != row->start_id)
+        forget(r, slot);
     cold->start_id = row->start_id;
     cold->incarnation = row->incarnation;
     cold->session = row->session;
@@ -547,8 +571,8 @@ void mu_roster_soon(const struct mu_roster *r, uint32_t slot)
 
 void mu_roster_heard(struct mu_roster *r, uint32_t slot, mu_time now, mu_time h)
 {
-    const struct mu_detector_driver *driver = driver_of(r, slot);
     struct hot *hot = hot_of(r, slot);
+    const struct mu_detector_driver *driver = mu_detect_at((enum mu_detector)hot->detector);
     uint64_t ms = (uint64_t)now / MU_MS;
 
     /* Named twice in one datagram, or sent twice: one sign of life. Its times may be new ones. */
@@ -564,7 +588,7 @@ void mu_roster_heard(struct mu_roster *r, uint32_t slot, mu_time now, mu_time h)
     if (driver->size) {
         struct mu_times times = times_of(r, hot);
 
-        driver->heard(detector_of(r, slot), &times, h);
+        driver->heard(learned(r, slot), &times, h);
     }
     arm(r, slot);
 }

@@ -136,6 +136,8 @@ struct mu_pulse {
     mu_time suspect_at, down_at;
     mu_time heard; /* monotonic, of the last beat; MU_NEVER = not since the start */
     struct mu_times times;
+    const struct mu_detector_driver *detector;
+    const void *learned; /* its state */
 };
 void mu_roster_pulse(const struct mu_roster *roster, uint32_t slot, struct mu_pulse *out);
 
@@ -147,6 +149,7 @@ void mu_roster_put_off(struct mu_roster *roster, uint32_t slot, mu_time due, mu_
 /* The same as fields of a view, without the rest of it. */
 enum mu_state mu_roster_state(const struct mu_roster *roster, uint32_t slot);
 bool mu_roster_forced(const struct mu_roster *roster, uint32_t slot);
+/* What a lease promises: silence before which nobody is down. */
 mu_dur mu_roster_down_time(const struct mu_roster *roster, uint32_t slot);
 struct mu_ident *mu_roster_ident(const struct mu_roster *roster, uint32_t slot);
 size_t mu_roster_history(const struct mu_roster *roster, uint32_t slot, uint32_t gaps_ms[MU_GAPS]);

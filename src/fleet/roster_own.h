@@ -26,6 +26,7 @@ struct hot {
     uint64_t flags : 8;
     uint64_t state : 3;
     uint64_t ngaps : 5;
+    uint64_t detector : 2;        /* enum mu_detector: whose state there is; mostly the policy's */
     uint64_t since : MOMENT_BITS; /* hearing time from which silence counts */
     uint64_t policy : 8;
     uint64_t report_count : 40;
@@ -53,7 +54,7 @@ struct block {
     struct cold cold[BLOCK];
     uint32_t due[BLOCK]; /* ms of hearing time, wraps; NOT_DUE = never */
     uint32_t row[BLOCK]; /* the row's number; of a free slot the next free one */
-    uint8_t *detector;   /* BLOCK x MU_DETECT_STATE_MAX, where a policy's detector wants it */
+    uint8_t *learned;    /* MU_DETECT_STATE_MAX bytes each, by its detector; NULL = none learns */
 };
 
 #define NOT_DUE 0
@@ -115,14 +116,9 @@ static inline uint32_t *row_of(const struct mu_roster *r, uint32_t slot)
     return &r->blocks[slot / BLOCK]->row[slot % BLOCK];
 }
 
-static inline const struct mu_detector_driver *driver_of(const struct mu_roster *r, uint32_t slot)
+static inline void *learned(const struct mu_roster *r, uint32_t slot)
 {
-    return mu_detect_default();
-}
-
-static inline void *detector_of(const struct mu_roster *r, uint32_t slot)
-{
-    uint8_t *states = r->blocks[slot / BLOCK]->detector;
+    uint8_t *states = r->blocks[slot / BLOCK]->learned;
 
     return states ? states + slot % BLOCK * MU_DETECT_STATE_MAX : NULL;
 }
@@ -169,7 +165,8 @@ static inline struct mu_times times_of(const struct mu_roster *r, const struct h
     mu_dur interval = hot->interval_ms * MU_MS;
 
     /* nearly always, and nothing to work out */
-    if (interval == policy->times.interval && policy->times.down >= interval / 2 * 5)
+    if (interval == policy->times.interval && policy->times.down >= interval / 2 * 5 &&
+        (policy->detector != MU_DETECT_DEADLINE || policy->times.floor == policy->times.down))
         return policy->times;
     return mu_times_for(policy, interval, true);
 }

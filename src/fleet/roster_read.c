@@ -167,8 +167,9 @@ void mu_roster_pulse(const struct mu_roster *r, uint32_t slot, struct mu_pulse *
     out->state = derived(hot);
     out->since = (mu_time)hot->since * MU_MS;
     out->times = times_of(r, hot);
-    driver_of(r, slot)->due(detector_of(r, slot), &out->times, out->since, &out->suspect_at,
-                            &out->down_at);
+    out->detector = mu_detect_at((enum mu_detector)hot->detector);
+    out->learned = learned(r, slot);
+    out->detector->due(out->learned, &out->times, out->since, &out->suspect_at, &out->down_at);
     out->heard = hot->flags & HEARD ? (mu_time)hot->heard * MU_MS : MU_NEVER;
 }
 
@@ -202,7 +203,7 @@ bool mu_roster_forced(const struct mu_roster *r, uint32_t slot)
 
 mu_dur mu_roster_down_time(const struct mu_roster *r, uint32_t slot)
 {
-    return times_of(r, hot_of(r, slot)).down;
+    return times_of(r, hot_of(r, slot)).floor;
 }
 
 struct mu_ident *mu_roster_ident(const struct mu_roster *r, uint32_t slot)

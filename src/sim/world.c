@@ -545,6 +545,7 @@ int mu_world_new(struct mu_world **out, const struct mu_world_config *config)
     mu_rng_seed(&w->rng, config->seed);
     mu_policies_init(&w->policies);
     w->policies.at[0].times = config->times;
+    w->policies.at[0].detector = (int)config->detector;
     w->procs = mu_calloc(config->agents ? config->agents : 1, sizeof(*w->procs));
     if (!w->procs)
         goto fail;

@@ -204,7 +204,7 @@ static void rows_come_back_as_they_went(void **state)
     assert_int_equal(seen.n, 2);
     const struct mu_row *got = &seen.rows[0];
     assert_int_equal(got->id, 7);
-    assert_memory_equal(seen.idents[0].uuid, ident->uuid, 16);
+    assert_memory_equal(seen.who[0].uuid, ident->uuid, 16);
     assert_string_equal(seen.text[0], "nova-compute|cmp-7|Zürich 'a\"; --|{\"rack\":\"r1\"}|26.2.0|"
                                       "disk swap|fenced");
     assert_true(got->disabled);
