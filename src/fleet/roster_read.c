@@ -64,6 +64,25 @@ void mu_roster_beat(const struct mu_roster *r, uint32_t slot, mu_wall *last_seen
     *count = r->cold[slot].report_count;
 }
 
+static const char *labels_of(const struct mu_roster *r, uint32_t slot)
+{
+    uint32_t labels = r->cold[slot].labels;
+
+    return labels ? mu_pool_text(&r->pool, labels) : "{}";
+}
+
+void mu_roster_glance(const struct mu_roster *r, uint32_t slot, struct mu_glance *out)
+{
+    *out = (struct mu_glance){
+        .ident = r->cold[slot].ident,
+        .zone = mu_pool_text(&r->pool, r->cold[slot].zone),
+        .labels = labels_of(r, slot),
+        .shown = shown(r, slot),
+        .disabled = r->flags[slot] & DISABLED,
+        .forced_down = r->flags[slot] & FORCED,
+    };
+}
+
 static void current_row(const struct mu_roster *r, uint32_t slot, struct mu_row *out)
 {
     const struct cold *cold = &r->cold[slot];
@@ -72,7 +91,7 @@ static void current_row(const struct mu_roster *r, uint32_t slot, struct mu_row 
         .id = cold->row,
         .ident = cold->ident,
         .zone = mu_pool_text(&r->pool, cold->zone),
-        .labels = cold->labels ? mu_pool_text(&r->pool, cold->labels) : "{}",
+        .labels = labels_of(r, slot),
         .version = mu_pool_text(&r->pool, cold->version),
         .disabled = r->flags[slot] & DISABLED,
         .disabled_reason = mu_pool_text(&r->pool, cold->disabled_reason),
