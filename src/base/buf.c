@@ -99,6 +99,17 @@ void mu_buf_printf(struct mu_buf *buf, const char *fmt, ...)
     buf->len += (size_t)n;
 }
 
+void mu_buf_dec(struct mu_buf *buf, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    mu_buf_put(buf, digits + at, sizeof(digits) - at);
+}
+
 void mu_buf_u8(struct mu_buf *buf, uint8_t v)
 {
     mu_buf_put(buf, &v, 1);

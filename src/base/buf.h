@@ -28,6 +28,7 @@ void mu_buf_drop(struct mu_buf *buf, size_t n);     /* takes @n bytes from the f
 void mu_buf_put(struct mu_buf *buf, const void *data, size_t n);
 void mu_buf_puts(struct mu_buf *buf, const char *text);
 void mu_buf_printf(struct mu_buf *buf, const char *fmt, ...) MU_PRINTF(2, 3);
+void mu_buf_dec(struct mu_buf *buf, uint64_t v); /* its decimal digits */
 void mu_buf_u8(struct mu_buf *buf, uint8_t v);
 void mu_buf_u32(struct mu_buf *buf, uint32_t v);
 const char *mu_buf_text(struct mu_buf *buf); /* NUL-terminated view; "" when failed */

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "conductor/conductor.h"
+#include "daemon/lag.h"
 #include "daemon/limits.h"
 #include "daemon/serve.h"
 #include "daemon/systemd.h"
@@ -30,6 +31,7 @@ struct mu_rooms {
     mu_time store_away; /* since when, as the log says; 0 = it is there */
 
     uv_loop_t loop;
+    struct mu_lag lag;
     uv_timer_t tick;       /* every 100 ms: reads the clocks, and wakes @idle */
     uv_idle_t idle;        /* keeps the loop from waiting between the tick and the sweep */
     uv_check_t sweep;      /* after the loop has read what waits in the streams */

@@ -176,6 +176,7 @@ static void leave(void *ctx)
         rooms->store = NULL;
         mu_store_close(store, STORE_PATIENCE, on_store_closed, rooms);
     } else {
+        mu_lag_stop(&rooms->lag);
         for (int i = 0; i < MU_SIGNALS; i++)
             uv_close((uv_handle_t *)&rooms->signals[i], NULL);
     }
@@ -308,6 +309,7 @@ static int begin_loop(struct mu_rooms *rooms, struct mu_err *err)
     uv_timer_init(&rooms->loop, &rooms->tick);
     uv_idle_init(&rooms->loop, &rooms->idle);
     uv_check_init(&rooms->loop, &rooms->sweep);
+    mu_lag_start(&rooms->lag, &rooms->loop);
     rooms->tick.data = rooms->sweep.data = rooms;
     for (int i = 0; i < MU_SIGNALS; i++) {
         uv_signal_init(&rooms->loop, &rooms->signals[i]);

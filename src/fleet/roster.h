@@ -38,6 +38,15 @@ uint32_t mu_roster_find_uuid(const struct mu_roster *roster, const uint8_t uuid[
 void mu_roster_view(const struct mu_roster *roster, uint32_t slot, mu_time now,
                     struct mu_view *out);
 
+/* Of a view what people choose agents by, for walks over all of them. */
+struct mu_glance {
+    const struct mu_ident *ident;
+    const char *zone, *labels; /* as in a row */
+    enum mu_state shown;
+    bool disabled, forced_down;
+};
+void mu_roster_glance(const struct mu_roster *roster, uint32_t slot, struct mu_glance *out);
+
 /* The durable part alone, as the store shall have it: an operator's write that waits for its commit
  * is in it already, so that a later snapshot never takes back what was stored before it. False, and
  * *@out is not to be written, while a delete waits. For the journal. */

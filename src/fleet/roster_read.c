@@ -61,6 +61,21 @@ void mu_roster_beat(const struct mu_roster *r, uint32_t slot, mu_wall *last_seen
     *count = hot->report_count;
 }
 
+void mu_roster_glance(const struct mu_roster *r, uint32_t slot, struct mu_glance *out)
+{
+    const struct hot *hot = hot_of(r, slot);
+    const char *zone = mu_pool_text(&r->pool, hot->profile);
+
+    *out = (struct mu_glance){
+        .ident = cold_of(r, slot)->ident,
+        .zone = zone,
+        .labels = zone + strlen(zone) + 1,
+        .shown = shown(hot),
+        .disabled = hot->flags & DISABLED,
+        .forced_down = hot->flags & FORCED,
+    };
+}
+
 static void current_row(const struct mu_roster *r, uint32_t slot, struct mu_row *out)
 {
     const struct hot *hot = hot_of(r, slot);

@@ -73,8 +73,7 @@ static inline struct mu_ident *new_ident(struct mu_conductor *c, const char *bin
 {
     uint8_t uuid[16] = {0xab, 0, 0, 0, 0, 0, 0x40, 0, 0x80};
 
-    uuid[14] = (uint8_t)(c->rows >> 8);
-    uuid[15] = (uint8_t)c->rows;
+    mu_put32(uuid + 12, c->rows);
     return mu_ident_new(uuid, binary, host);
 }
 
