@@ -23,6 +23,9 @@ struct mu_transport_sink {
      * @out (at least max(@n, 64)) are to be sent back; at most @n. */
     size_t (*datagram)(void *ctx, const uint8_t *in, size_t n, uint64_t from, mu_time now,
                        uint8_t *out);
+    /* This datagram comes a few after the next: who needs memory for it may fetch it into the
+     * cache. It may say anything, and nothing may be decided by it. NULL is allowed. */
+    void (*soon)(void *ctx, const uint8_t *in, size_t n);
     /* Before a stream's first frame: one that never sends any is never told. @conn is given once.
      * Non-zero: close it. */
     int (*opened)(void *ctx, uint64_t conn, const char *peer, mu_time now);

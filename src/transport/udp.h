@@ -1,8 +1,8 @@
 /* udp.h - datagram sockets of our own under the loop's poll.
  *
- * libuv's own datagrams have no control messages and allocate for each send. Here one batch of
- * buffers serves all sockets: what waits is read by recvmmsg, each datagram is handed to the sink,
- * and the answers leave by one sendmmsg, each from the address that was spoken to. */
+ * libuv's own datagrams have no control messages and allocate for each send. Here what waits is
+ * read by recvmmsg, each datagram is handed to the sink, and the answers leave by sendmmsg, each
+ * from the address that was spoken to. */
 #ifndef MU_TRANSPORT_UDP_H
 #define MU_TRANSPORT_UDP_H
 
