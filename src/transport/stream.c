@@ -1,13 +1,16 @@
 /* The way of a frame: poll -> recv into one buffer for all -> wire/frame cuts it -> the sink.
  *
  * Ways to end, and what the sink hears:
- *   the peer closes (FIN)     closed(by_peer) at once, what is queued still goes out, then close
+ *   the peer closes (FIN)     closed(by_peer), what is queued still goes out, then close
  *   the peer is gone (RST)    closed(by_peer), close
  *   the path is gone          closed(by us): a keep-alive that nobody answered says nothing of him
  *   we close                  what is queued goes out, FIN, his rest is read away (left unread it
  *                             would make an RST of it, and take our last words), close; closed(by
  *                             us)
  *   over a bound              close, what is queued is lost; closed(by us)
+ *
+ * What the peer did is told when the datagrams have been read that came before it: at once, but for
+ * a flood, in which he waits among the parting.
  *
  * Nothing that the sink may call tears a stream down: it is only marked, and dies on the loop. */
 #include "transport/stream.h"
@@ -25,6 +28,7 @@
 
 #include "base/mem.h"
 #include "transport/peers.h"
+#include "transport/udp.h"
 #include "wire/frame.h"
 
 #define LINGER    (2 * MU_SEC)
@@ -35,13 +39,14 @@
 #define SLOTS_MAX ((uint32_t)1 << SLOT_BITS)
 #define NO_SLOT   UINT32_MAX
 
-enum term { NO_TERM, OWING, ENDING };
+enum term { NO_TERM, OWING, ENDING, PARTING };
 
 struct stream {
     uv_poll_t poll;
     struct mu_streams *all;
     struct stream *prev, *next; /* in the queue of its term */
-    mu_time due;                /* of its term */
+    mu_time due;                /* of its term; a parting one has none, but a mark */
+    uint64_t mark;
     uint64_t id;
     struct mu_frames in;
     struct mu_buf out;
@@ -63,14 +68,16 @@ struct slot {
 struct mu_streams {
     uv_loop_t *loop;
     struct mu_transport_config config;
-    struct mu_streams_ports ports;
+    const struct mu_transport_sink *sink;
+    struct mu_udp *udp;
     struct mu_peers *peers;
     struct slot *slots;
     uint32_t nslots, free_slot;
     uint64_t count; /* of streams ever */
-    struct stream *owing, *ending;
+    struct stream *owing, *ending, *parting;
     size_t held;
     uv_timer_t timer;
+    uv_idle_t idle; /* turns the loop while some are parting */
     struct mu_transport_stats stats;
     size_t handles;
     void (*closed)(void *ctx);
@@ -79,10 +86,12 @@ struct mu_streams {
 };
 
 static void on_tick(uv_timer_t *timer);
+static void on_idle(uv_idle_t *idle);
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 int mu_streams_new(struct mu_streams **out, struct uv_loop_s *loop,
-                   const struct mu_transport_config *config, const struct mu_streams_ports *ports)
+                   const struct mu_transport_config *config, const struct mu_transport_sink *sink,
+                   struct mu_udp *udp)
 {
     struct mu_streams *all = mu_alloc(sizeof(*all));
     int rv;
@@ -98,11 +107,13 @@ int mu_streams_new(struct mu_streams **out, struct uv_loop_s *loop,
     all->config = *config;
     if (all->config.max_streams > SLOTS_MAX)
         all->config.max_streams = SLOTS_MAX;
-    all->ports = *ports;
+    all->sink = sink;
+    all->udp = udp;
     all->free_slot = NO_SLOT;
     uv_timer_init(loop, &all->timer);
-    all->timer.data = all;
-    all->handles = 1;
+    uv_idle_init(loop, &all->idle);
+    all->timer.data = all->idle.data = all;
+    all->handles = 2;
     *out = all;
     return 0;
 }
@@ -155,7 +166,7 @@ static struct stream *find(struct mu_streams *all, uint64_t id)
     uint32_t i = (uint32_t)(id & (SLOTS_MAX - 1));
     struct stream *s = i < all->nslots ? all->slots[i].s : NULL;
 
-    return s && s->id == id && s->term != ENDING ? s : NULL;
+    return s && s->id == id && s->term < ENDING ? s : NULL;
 }
 
 static void leave_queue(struct stream *s)
@@ -164,6 +175,8 @@ static void leave_queue(struct stream *s)
         DL_DELETE(s->all->owing, s);
     else if (s->term == ENDING)
         DL_DELETE(s->all->ending, s);
+    else if (s->term == PARTING)
+        DL_DELETE(s->all->parting, s);
     s->term = NO_TERM;
 }
 
@@ -228,14 +241,12 @@ static void destroy(struct stream *s)
 
 static void tell_closed(struct stream *s, bool by_peer, mu_time now)
 {
-    const struct mu_streams_ports *ports = &s->all->ports;
+    const struct mu_transport_sink *sink = s->all->sink;
 
     if (!s->told)
         return;
     s->told = false;
-    if (by_peer)
-        ports->before_closed(ports->ctx);
-    ports->sink->closed(ports->sink->ctx, s->id, by_peer, now);
+    sink->closed(sink->ctx, s->id, by_peer, now);
 }
 
 static void end_by_us(struct stream *s, mu_time now)
@@ -400,7 +411,7 @@ static const char *peer_text(const struct stream *s, char *out, size_t size)
 static int on_frame(void *ctx, const uint8_t *body, size_t n)
 {
     struct stream *s = ctx;
-    const struct mu_transport_sink *sink = s->all->ports.sink;
+    const struct mu_transport_sink *sink = s->all->sink;
     mu_time now = mu_clock_now();
     char text[128];
     int rv;
@@ -435,15 +446,39 @@ static void feed(struct stream *s, size_t n, mu_time now)
         enter_queue(s, OWING, now);
 }
 
+/* Tells of the parting one that came first, if that may be told. Returns it, or NULL. */
+static struct stream *tell_parting(struct mu_streams *all, mu_time now)
+{
+    struct stream *s = all->parting;
+
+    if (!s || !mu_udp_passed(all->udp, s->mark))
+        return NULL;
+    enter_queue(s, ENDING, now);
+    tell_closed(s, true, now);
+    return s;
+}
+
+static void part(struct stream *s, mu_time now)
+{
+    struct mu_streams *all = s->all;
+
+    leave_queue(s);
+    s->term = PARTING;
+    s->mark = mu_udp_mark(all->udp);
+    DL_APPEND(all->parting, s);
+    if (all->parting == s && !tell_parting(all, now))
+        uv_idle_start(&all->idle, on_idle);
+}
+
 static void on_end(struct stream *s, int error, mu_time now)
 {
+    bool by_peer = error == 0 || error == ECONNRESET || error == EPIPE;
+
     s->eof = true;
-    if (error == 0 || error == ECONNRESET || error == EPIPE) {
-        if (s->term != ENDING) {
-            enter_queue(s, ENDING, now);
-            tell_closed(s, true, now);
-        }
-    }
+    if (s->term != ENDING && by_peer && s->told)
+        part(s, now);
+    else if (s->term != ENDING && by_peer)
+        enter_queue(s, ENDING, now);
     if (error)
         mu_buf_reset(&s->out); /* nothing more goes out */
 }
@@ -478,7 +513,7 @@ static void settle(struct stream *s, mu_time now)
             end_by_us(s, now);
             return;
         }
-    } else if (s->eof) {
+    } else if (s->eof && s->term != PARTING) {
         end_by_us(s, now);
         return;
     }
@@ -497,6 +532,18 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (!s->eof && (status < 0 || (events & UV_READABLE)))
         read_some(s, status < 0, now);
     settle(s, now);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct mu_streams *all = idle->data;
+    mu_time now = mu_clock_now();
+    struct stream *s;
+
+    while ((s = tell_parting(all, now)))
+        settle(s, now);
+    if (!all->parting)
+        uv_idle_stop(idle);
 }
 
 /* --- the door -----------------------------------------------------------------------------------
@@ -573,7 +620,7 @@ void mu_streams_stats(const struct mu_streams *all, struct mu_transport_stats *o
     out->overflowed = all->stats.overflowed;
 }
 
-static void timer_gone(uv_handle_t *handle)
+static void turn_gone(uv_handle_t *handle)
 {
     handle_gone(handle->data);
 }
@@ -585,5 +632,6 @@ void mu_streams_close(struct mu_streams *all, void (*closed)(void *ctx), void *c
     for (uint32_t i = 0; i < all->nslots; i++)
         if (all->slots[i].s)
             destroy(all->slots[i].s);
-    uv_close((uv_handle_t *)&all->timer, timer_gone);
+    uv_close((uv_handle_t *)&all->timer, turn_gone);
+    uv_close((uv_handle_t *)&all->idle, turn_gone);
 }

@@ -1,5 +1,9 @@
 /* The way of a wake: poll says readable -> one batch after the other -> the rest is left to the
- * next turn of the loop after WAKE_MAX datagrams, so that timers run and others are read. */
+ * next turn of the loop after WAKE_MAX datagrams, so that timers run and others are read.
+ *
+ * A mark is passed when each socket has been found empty since, or has given as many messages as it
+ * can have held. Whoever asks for a mark while one is on its way gets the next, which begins when
+ * that one has been passed: so each of them ends, however fast more arrives. */
 #include "transport/udp.h"
 
 #include <assert.h>
@@ -23,6 +27,7 @@ struct udp_socket {
     int fd;
     uint32_t drops; /* the kernel's count when last asked; it wraps */
     int receive_buffer;
+    size_t owed; /* messages, at most, before the mark that is on its way is passed */
 };
 
 struct mu_udp {
@@ -30,6 +35,7 @@ struct mu_udp {
     struct mu_datagrams *datagrams;
     struct udp_socket *sockets;
     uint64_t drops;
+    uint64_t asked, passed; /* marks: at most one is on its way, and one comes after it */
     unsigned handles;
     void (*closed)(void *ctx);
     void *closed_ctx;
@@ -62,10 +68,20 @@ void mu_udp_free(struct mu_udp *udp)
     mu_free(udp);
 }
 
+/* Reads a bounded number; no further than to the mark if @to_mark. */
+static void wake(struct udp_socket *s, bool to_mark)
+{
+    unsigned count = 0, n;
+
+    do {
+        n = mu_datagrams_turn(s->udp->datagrams, s->fd, &count);
+        s->owed = n < MU_BATCH || s->owed < n ? 0 : s->owed - n;
+    } while (n == MU_BATCH && count < WAKE_MAX && (s->owed || !to_mark));
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct udp_socket *s = poll->data;
-    unsigned count = 0;
 
     (void)events;
     if (status < 0) { /* libuv has stopped the poll; the error is the socket's, and is read away */
@@ -74,8 +90,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         (void)getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
         uv_poll_start(poll, UV_READABLE, on_readable);
     }
-    while (count < WAKE_MAX && mu_datagrams_turn(s->udp->datagrams, s->fd, &count) == MU_BATCH)
-        ;
+    wake(s, false);
 }
 
 static int memory_of(int fd, uint32_t mem[SK_MEMINFO_VARS])
@@ -117,21 +132,46 @@ int mu_udp_receive_buffer(const struct mu_udp *udp)
     return least;
 }
 
-void mu_udp_drain(struct mu_udp *udp)
+/* ---- marks ---- */
+
+static void begin_mark(struct mu_udp *udp)
 {
     struct udp_socket *s;
-    unsigned count = 0;
 
     DL_FOREACH(udp->sockets, s)
     {
-        uint32_t mem[SK_MEMINFO_VARS];
-        size_t left = MU_BATCH;
+        uint32_t mem[SK_MEMINFO_VARS] = {0};
 
-        if (memory_of(s->fd, mem) == 0)
-            left += mem[SK_MEMINFO_RMEM_ALLOC] / CHARGE_MIN;
-        for (unsigned n = MU_BATCH; n == MU_BATCH && left > 0; left -= n < left ? n : left)
-            n = mu_datagrams_turn(udp->datagrams, s->fd, &count);
+        (void)memory_of(s->fd, mem);
+        s->owed = MU_BATCH + mem[SK_MEMINFO_RMEM_ALLOC] / CHARGE_MIN;
     }
+}
+
+uint64_t mu_udp_mark(struct mu_udp *udp)
+{
+    if (udp->asked == udp->passed)
+        begin_mark(udp);
+    if (udp->asked < udp->passed + 2)
+        udp->asked++;
+    return udp->asked;
+}
+
+bool mu_udp_passed(struct mu_udp *udp, uint64_t mark)
+{
+    struct udp_socket *s;
+
+    while (udp->passed < mark) {
+        DL_FOREACH(udp->sockets, s)
+        if (s->owed)
+            wake(s, true);
+        DL_FOREACH(udp->sockets, s)
+        if (s->owed)
+            return false;
+        udp->passed++;
+        if (udp->asked > udp->passed)
+            begin_mark(udp);
+    }
+    return true;
 }
 
 int mu_udp_add(struct mu_udp *udp, int fd, struct mu_err *err)

@@ -43,6 +43,7 @@ struct world {
         uint8_t first;
     } came[256];    /* the first datagrams */
     unsigned soon;  /* how many were told of ahead */
+    int flood;      /* > 0: for each datagram another is sent on this, so that never none waits */
     char order[64]; /* D datagram, F frame, C closed by the peer, c by us */
     bool echo;      /* frames and datagrams are sent back */
     int frame_rv;   /* what frame() returns, after a frame "bye" was sent */
@@ -70,7 +71,10 @@ static size_t on_datagram(void *ctx, const uint8_t *in, size_t n, uint64_t from,
         w->came[w->datagrams].first = n ? in[0] : 0;
     }
     w->datagrams++;
-    note(w, 'D');
+    if (w->flood > 0 && n == 5)
+        (void)send(w->flood, in, n, 0);
+    else
+        note(w, 'D');
     if (!w->echo)
         return 0;
     memcpy(out, in, n);
@@ -160,6 +164,16 @@ static struct mu_transport_stats stats_of(struct world *w)
 
     mu_transport_stats(w->t, &stats);
     return stats;
+}
+
+/* Reads all that has arrived by now, and nothing else. */
+static void catch_up(struct world *w)
+{
+    uint64_t mark = mu_transport_mark(w->t);
+    mu_time until = mu_clock_now() + PATIENCE;
+
+    while (!mu_transport_passed(w->t, mark))
+        assert_true(mu_clock_now() < until);
 }
 
 static void listen_on(struct world *w, const char *text)
@@ -579,7 +593,7 @@ static void each_datagram_is_read_or_counted_as_dropped(void **state)
     for (int i = 0; i < 500; i++)
         assert_int_equal(send(udp, "beat", 4, 0), 4);
     assert_int_equal(w->datagrams, 0);
-    mu_transport_drain(w->t);
+    catch_up(w);
     assert_true(w->datagrams > 0);
     assert_true(stats_of(w).drops > 0);
     assert_int_equal(w->datagrams + stats_of(w).drops, 500);
@@ -588,7 +602,7 @@ static void each_datagram_is_read_or_counted_as_dropped(void **state)
     end(w);
 }
 
-static void drain_reads_all_that_waits(void **state)
+static void all_that_had_arrived_is_read_before_its_mark_is_passed(void **state)
 {
     struct world *w = begin((struct mu_transport_config){.receive_buffer = 4 << 20});
     int udp = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
@@ -596,7 +610,7 @@ static void drain_reads_all_that_waits(void **state)
     (void)state;
     for (int i = 0; i < 1000; i++)
         assert_int_equal(send(udp, "beat", 4, 0), 4);
-    mu_transport_drain(w->t);
+    catch_up(w);
     assert_int_equal(w->datagrams, 1000);
     close(udp);
     end(w);
@@ -615,6 +629,74 @@ static void a_turn_of_the_loop_reads_a_bounded_number(void **state)
     AWAIT(w, w->datagrams == 2000);
     close(udp);
     end(w);
+}
+
+static struct world *begin_flood(void)
+{
+    struct world *w = begin((struct mu_transport_config){.receive_buffer = 8 << 20});
+
+    w->flood = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
+    for (int i = 0; i < 8000; i++)
+        assert_int_equal(send(w->flood, "flood", 5, 0), 5);
+    return w;
+}
+
+static void end_flood(struct world *w)
+{
+    close(w->flood);
+    w->flood = -1;
+    end(w);
+}
+
+static void marks_are_passed_however_fast_more_arrives(void **state)
+{
+    struct world *w = begin_flood();
+    uint64_t first = mu_transport_mark(w->t), second = 0;
+    unsigned before = 0, steps = 0;
+
+    (void)state;
+    for (; !mu_transport_passed(w->t, first); steps++) {
+        assert_in_range(w->datagrams - before, 1, 1000); /* a step is bounded */
+        before = w->datagrams;
+        if (!second)
+            second = mu_transport_mark(w->t);
+        assert_in_range(mu_transport_mark(w->t), second, second); /* all who ask now get one */
+        assert_true(steps < 100);
+    }
+    assert_in_range(w->datagrams, 8000, 24000);
+    before = w->datagrams;
+    for (steps = 0; !mu_transport_passed(w->t, second); steps++)
+        assert_true(steps < 100);
+    assert_true(w->datagrams >= before + 6000); /* what had come before it was asked for */
+    assert_true(mu_transport_mark(w->t) > second);
+    end_flood(w);
+}
+
+static void in_a_flood_an_end_is_told_after_its_datagrams_and_others_are_served(void **state)
+{
+    struct world *w = begin_flood();
+    int a = dial(w), b = dial(w), last = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
+
+    (void)state;
+    w->echo = true;
+    write_frame(a, "a", 1);
+    expect_frame(w, a, "a");
+    write_frame(b, "b", 1);
+    expect_frame(w, b, "b");
+    memset(w->order, 0, sizeof(w->order));
+    assert_int_equal(send(last, "last beat", 9, 0), 9);
+    close(a);
+    while (w->closed == 0) { /* each of these takes a few turns of the loop */
+        write_frame(b, "c", 1);
+        expect_frame(w, b, "c");
+    }
+    assert_int_equal(w->by_peer, 1);
+    assert_true(w->order[0] == 'F'); /* before what waits behind the flood */
+    assert_true(strchr(w->order, 'D') < strchr(w->order, 'C'));
+    AWAIT(w, stats_of(w).streams == 1);
+    close(last);
+    close(b);
+    end_flood(w);
 }
 
 /* --- frames -------------------------------------------------------------------------------------
@@ -1136,8 +1218,10 @@ int main(void)
         cmocka_unit_test(where_the_kernel_refuses_runs_answers_leave_one_by_one),
         cmocka_unit_test(each_datagram_is_told_of_ahead_and_in_order),
         cmocka_unit_test(each_datagram_is_read_or_counted_as_dropped),
-        cmocka_unit_test(drain_reads_all_that_waits),
+        cmocka_unit_test(all_that_had_arrived_is_read_before_its_mark_is_passed),
         cmocka_unit_test(a_turn_of_the_loop_reads_a_bounded_number),
+        cmocka_unit_test(marks_are_passed_however_fast_more_arrives),
+        cmocka_unit_test(in_a_flood_an_end_is_told_after_its_datagrams_and_others_are_served),
         cmocka_unit_test(frame_may_arrive_byte_by_byte),
         cmocka_unit_test(largest_frame_comes_and_goes_whole),
         cmocka_unit_test(frame_over_the_limit_ends_its_stream_alone),
