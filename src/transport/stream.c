@@ -1,4 +1,5 @@
-/* The way of a frame: poll -> recv into one buffer for all -> wire/frame cuts it -> the sink.
+/* The way of a frame: poll -> recv into one buffer for all -> wire/frame cuts it -> the sink. What
+ * the sink answers to the frames of one recv leaves by one send.
  *
  * Ways to end, and what the sink hears:
  *   the peer closes (FIN)     closed(by_peer), what is queued still goes out, then close
@@ -53,11 +54,12 @@ struct stream {
     size_t held; /* bytes of .in and .out, as counted in all->held */
     int fd;
     uint32_t peer;
-    uint8_t term; /* enum term */
-    bool told;    /* the sink has heard of it, and not yet that it is gone */
-    bool framed;  /* a whole frame came with what is being read */
-    bool eof;     /* nothing more comes from the peer */
-    bool shut;    /* our FIN is sent */
+    uint8_t term;   /* enum term */
+    uint8_t events; /* that are polled for */
+    bool told;      /* the sink has heard of it, and not yet that it is gone */
+    bool framed;    /* a whole frame came with what is being read */
+    bool eof;       /* nothing more comes from the peer */
+    bool shut;      /* our FIN is sent */
 };
 
 struct slot {
@@ -82,6 +84,9 @@ struct mu_streams {
     size_t handles;
     void (*closed)(void *ctx);
     void *closed_ctx;
+    struct stream *reading; /* the one whose frames are with the sink */
+    size_t gathered;        /* bytes for it in .answers */
+    uint8_t answers[SCRATCH];
     uint8_t scratch[SCRATCH];
 };
 
@@ -273,6 +278,9 @@ static void watch(struct stream *s)
 {
     int events = (s->eof ? 0 : UV_READABLE) | (s->out.len ? UV_WRITABLE : 0);
 
+    if (events == s->events) /* to start it again would cost two system calls a frame */
+        return;
+    s->events = (uint8_t)events;
     if (events)
         uv_poll_start(&s->poll, events, on_poll);
     else
@@ -344,6 +352,52 @@ static size_t send_now(struct stream *s, const uint8_t *head, const uint8_t *fra
     return errno == EAGAIN || errno == EINTR ? 0 : MU_FRAME_HEAD + n; /* see flush() */
 }
 
+/* Keeps what the socket does not take now. */
+static void queued(struct stream *s)
+{
+    struct mu_streams *all = s->all;
+
+    count_held(s);
+    if (s->out.failed || s->out.len > all->config.send_queue_max || all->held > HELD_MAX)
+        doom(s);
+    watch(s);
+}
+
+/* Sends what was gathered for the stream that is being read. */
+static void let_go(struct mu_streams *all)
+{
+    struct stream *s = all->reading;
+    size_t n = all->gathered;
+    ssize_t sent;
+
+    if (n == 0)
+        return;
+    all->gathered = 0;
+    sent = send(s->fd, all->answers, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent == (ssize_t)n || (sent < 0 && errno != EAGAIN && errno != EINTR)) /* see flush() */
+        return;
+    sent = sent < 0 ? 0 : sent;
+    mu_buf_put(&s->out, all->answers + sent, n - (size_t)sent);
+    queued(s);
+}
+
+/* Whether the frame waits until all that came with its question has been answered. */
+static bool gather(struct stream *s, const uint8_t *head, const uint8_t *frame, size_t n)
+{
+    struct mu_streams *all = s->all;
+
+    if (s != all->reading || s->out.len > 0)
+        return false;
+    if (n + MU_FRAME_HEAD > SCRATCH - all->gathered) {
+        let_go(all);
+        return false;
+    }
+    memcpy(all->answers + all->gathered, head, MU_FRAME_HEAD);
+    memcpy(all->answers + all->gathered + MU_FRAME_HEAD, frame, n);
+    all->gathered += n + MU_FRAME_HEAD;
+    return true;
+}
+
 void mu_streams_send(struct mu_streams *all, uint64_t conn, const uint8_t *frame, size_t n)
 {
     struct stream *s = find(all, conn);
@@ -354,6 +408,8 @@ void mu_streams_send(struct mu_streams *all, uint64_t conn, const uint8_t *frame
     if (!s)
         return;
     mu_frame_head(head, n);
+    if (gather(s, head, frame, n))
+        return;
     if (s->out.len == 0)
         sent = send_now(s, head, frame, n);
     if (sent == MU_FRAME_HEAD + n)
@@ -363,16 +419,13 @@ void mu_streams_send(struct mu_streams *all, uint64_t conn, const uint8_t *frame
         sent = MU_FRAME_HEAD;
     }
     mu_buf_put(&s->out, frame + (sent - MU_FRAME_HEAD), n - (sent - MU_FRAME_HEAD));
-    count_held(s);
-    if (s->out.failed || s->out.len > all->config.send_queue_max || all->held > HELD_MAX)
-        doom(s);
-    watch(s);
+    queued(s);
 }
 
 /* Our FIN, once everything queued is out. */
 static void shut_when_flushed(struct stream *s)
 {
-    if (s->out.len > 0 || s->shut)
+    if (s->out.len > 0 || s->shut || s == s->all->reading)
         return;
     s->shut = true;
     (void)shutdown(s->fd, SHUT_WR);
@@ -430,10 +483,14 @@ static int on_frame(void *ctx, const uint8_t *body, size_t n)
 /* Hands on what was read. Afterwards the stream owes a frame, or is at rest, or is ending. */
 static void feed(struct stream *s, size_t n, mu_time now)
 {
+    struct mu_streams *all = s->all;
     int rv;
 
     s->framed = false;
-    rv = mu_frames_feed(&s->in, s->all->scratch, n, on_frame, s);
+    all->reading = s;
+    rv = mu_frames_feed(&s->in, all->scratch, n, on_frame, s);
+    let_go(all);
+    all->reading = NULL;
     count_held(s);
     if (rv) {
         if (s->term != ENDING)
@@ -527,6 +584,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct stream *s = poll->data;
     mu_time now = mu_clock_now();
 
+    if (status < 0) { /* libuv has stopped the poll */
+        s->events = 0;
+        if (s->eof)
+            mu_buf_reset(&s->out); /* he is gone for good: nothing more goes out */
+    }
     if (events & UV_WRITABLE)
         flush(s);
     if (!s->eof && (status < 0 || (events & UV_READABLE)))

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -754,6 +755,63 @@ static void largest_frame_comes_and_goes_whole(void **state)
     end(w);
 }
 
+static void answers_to_what_came_together_leave_together(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){0});
+    static uint8_t bytes[100][MU_FRAME_HEAD + 60], back[sizeof(bytes)];
+    uint32_t info[40] = {0}; /* as in linux/tcp.h, which knows more than netinet/tcp.h */
+    socklen_t len = sizeof(info);
+    int fd = dial(w);
+
+    (void)state;
+    w->echo = true;
+    for (uint8_t i = 0; i < 100; i++) {
+        mu_frame_head(bytes[i], 60);
+        bytes[i][MU_FRAME_HEAD] = i;
+    }
+    assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+    assert_int_equal(read_all(w, fd, back, sizeof(back)), sizeof(back));
+    assert_memory_equal(back, bytes, sizeof(back));
+    assert_int_equal(w->frames, 100);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len), 0);
+    assert_int_equal(len, sizeof(info));
+    assert_int_equal(info[38], 1); /* tcpi_data_segs_in */
+    close(fd);
+    end(w);
+}
+
+/* More than is gathered at once, and more than the socket takes. */
+static void many_answers_come_whole_and_in_order(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){.send_queue_max = 32 << 20});
+    enum { FRAMES = 2000, EACH = 3000 };
+    size_t n = (size_t)FRAMES * (MU_FRAME_HEAD + EACH), sent = 0, got = 0;
+    uint8_t *bytes = malloc(n), *back = malloc(n);
+
+    (void)state;
+    w->echo = true;
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)(i * 31 + i / 4096);
+    for (size_t i = 0; i < FRAMES; i++)
+        mu_frame_head(bytes + i * (MU_FRAME_HEAD + EACH), EACH);
+    for (size_t k = 0; k < MU_ARRAY_LEN(dials); k++) {
+        int fd = dials[k](w);
+        for (sent = 0; sent < n;) { /* he does not read meanwhile */
+            ssize_t r = send(fd, bytes + sent, n - sent, MSG_DONTWAIT);
+            sent += r > 0 ? (size_t)r : 0;
+            turn(w);
+        }
+        AWAIT(w, w->frames == (k + 1) * FRAMES);
+        got = read_all(w, fd, back, n);
+        assert_int_equal(got, n);
+        assert_memory_equal(back, bytes, n);
+        close(fd);
+    }
+    free(bytes);
+    free(back);
+    end(w);
+}
+
 static void frame_over_the_limit_ends_its_stream_alone(void **state)
 {
     struct world *w = begin((struct mu_transport_config){0});
@@ -1224,6 +1282,8 @@ int main(void)
         cmocka_unit_test(in_a_flood_an_end_is_told_after_its_datagrams_and_others_are_served),
         cmocka_unit_test(frame_may_arrive_byte_by_byte),
         cmocka_unit_test(largest_frame_comes_and_goes_whole),
+        cmocka_unit_test(answers_to_what_came_together_leave_together),
+        cmocka_unit_test(many_answers_come_whole_and_in_order),
         cmocka_unit_test(frame_over_the_limit_ends_its_stream_alone),
         cmocka_unit_test(fin_and_rst_are_the_peers_doing),
         cmocka_unit_test(our_close_is_not_the_peers_doing),
