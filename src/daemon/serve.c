@@ -96,8 +96,9 @@ static int restore_row(void *ctx, const struct mu_who *who, const struct mu_row 
 
 /* A tick has two halves, since silence may only be judged by a `now` up to which everything that
  * came has been heard: the clocks are read first; then the loop reads the streams (its poll comes
- * between timers and checks), the datagrams are drained, and the sweep judges. However long we are
- * stopped in between, nobody is taken for silent. */
+ * between timers and checks) and the datagrams that had come by then, and the sweep judges. However
+ * long we are stopped in between, nobody is taken for silent. Where a flood has filled the sockets
+ * that takes many turns of the loop, so that whoever else wants something gets it. */
 static void on_idle(uv_idle_t *idle)
 {
     /* being active is all it does: poll returns at once */
@@ -111,8 +112,9 @@ static void on_sweep(uv_check_t *check)
 
     if (!uv_is_active((uv_handle_t *)&rooms->idle))
         return;
+    if (!mu_transport_passed(rooms->transport, rooms->mark))
+        return;
     uv_idle_stop(&rooms->idle);
-    mu_transport_drain(rooms->transport);
     mu_transport_stats(rooms->transport, &stats);
     began = mu_clock_now();
     mu_conductor_tick(rooms->conductor, rooms->now, rooms->boot_now, rooms->wall, stats.drops);
@@ -128,9 +130,12 @@ static void on_tick(uv_timer_t *timer)
 {
     struct mu_rooms *rooms = timer->data;
 
+    if (uv_is_active((uv_handle_t *)&rooms->idle))
+        return; /* the last one's sweep is still to come */
     rooms->now = mu_clock_now();
     rooms->boot_now = mu_clock_boot();
     rooms->wall = mu_clock_wall();
+    rooms->mark = mu_transport_mark(rooms->transport);
     uv_idle_start(&rooms->idle, on_idle);
 }
 
