@@ -416,12 +416,9 @@ static int take_over(struct mu_conductor *c, struct mu_sender *s, uint32_t slot,
         mu_contest_taken(c, slot, loser, lost);
         mu_stream_tell(c, loser, MU_ACK_SUPERSEDED, lost);
     }
-    if (mu_heart_heard(c, slot, new_life ? MU_WHY_JOINED : MU_WHY_HEARD))
-        return 0;
-    if (new_life)
+    c->ports.changed(c->ports.ctx, slot);
+    if (!mu_heart_heard(c, slot, new_life ? MU_WHY_JOINED : MU_WHY_HEARD) && new_life)
         tell_new_life(c, slot, taken);
-    else
-        c->ports.changed(c->ports.ctx, slot);
     return 0;
 }
 

@@ -290,6 +290,7 @@ int mu_conductor_http_beat(struct mu_conductor *c, const char *binary, const cha
     /* An agent with a session speaks for itself, and this is one beat more; unless he is silent. */
     if (was.session && was.state == MU_DOWN) {
         mu_heart_unbind(c, slot, MU_INDEX_NOBODY);
+        c->ports.changed(c->ports.ctx, slot);
         was.session = 0;
     }
     if (was.session == 0) {

@@ -23,7 +23,9 @@
 struct mu_journal {
     struct mu_journal_config config;
     struct mu_backlog backlog;
-    struct mu_slotset dirty;
+    struct mu_slotset dirty;  /* rows that differ from what is stored */
+    struct mu_slotset whole;  /* those of them that do in more than their State */
+    struct mu_slotset chosen; /* by the events of the batch that is being gathered */
     struct mu_payloads payloads;
     struct mu_proposal *first, **last; /* not in a batch yet */
     size_t nproposals;                 /* waiting, or in the batch */
@@ -78,6 +80,21 @@ static bool stands_in(const struct mu_journal *journal, const struct mu_ident *w
            mu_roster_ident(journal->config.roster, slot) == who;
 }
 
+/* Whether nothing of the row has changed with @event but its State. */
+static bool is_verdict(const struct mu_event *event)
+{
+    return event->kind == MU_KIND_STATE &&
+           (event->reason == MU_WHY_SILENCE || event->reason == MU_WHY_NOT_HEARD ||
+            event->reason == MU_WHY_STREAM_CLOSED || event->reason == MU_WHY_HEARD);
+}
+
+static void mark(struct mu_journal *journal, uint32_t slot, bool whole)
+{
+    mu_slotset_put(&journal->dirty, slot);
+    if (whole)
+        mu_slotset_put(&journal->whole, slot);
+}
+
 static void on_event(void *ctx, const struct mu_event *event)
 {
     struct mu_journal *journal = ctx;
@@ -85,7 +102,7 @@ static void on_event(void *ctx, const struct mu_event *event)
     if (event->seq && event->seq <= journal->taken)
         return; /* stored with its proposal */
     if (event->who && stands_in(journal, event->who, event->slot))
-        mu_slotset_put(&journal->dirty, event->slot);
+        mark(journal, event->slot, !is_verdict(event));
     if (!event->seq || mu_backlog_push(&journal->backlog, event))
         note_lost(journal, event->seq);
     note_waiting(journal);
@@ -135,22 +152,25 @@ void mu_journal_changed(void *ctx, uint32_t slot)
 {
     struct mu_journal *journal = ctx;
 
-    mu_slotset_put(&journal->dirty, slot);
+    mark(journal, slot, true);
     note_waiting(journal);
 }
 
 /* ---- a batch ---- */
 
-/* The row in @slot as it is now. Without memory it stays dirty. */
+/* What differs of the row in @slot, as it is now. Without memory it stays dirty. */
 static void gather_slot(struct mu_journal *journal, uint32_t slot)
 {
+    bool whole = mu_slotset_take(&journal->whole, slot) || journal->whole.all;
     struct mu_row row;
 
     if (!mu_roster_used(journal->config.roster, slot) ||
         !mu_roster_row(journal->config.roster, slot, &row))
         return;
-    if (mu_gather_row(journal->gather, &row, slot))
-        mu_slotset_put(&journal->dirty, slot);
+    if (!whole)
+        mu_gather_verdict(journal->gather, &row, slot);
+    else if (mu_gather_row(journal->gather, &row, slot))
+        mark(journal, slot, true);
 }
 
 /* What an operator changes is in the proposal alone, what was judged meanwhile in the roster alone.
@@ -176,8 +196,11 @@ static int gather_change(struct mu_journal *journal, const struct mu_change *cha
     }
     if (mu_gather_row(journal->gather, &row, known ? change->slot : MU_NO_SLOT))
         return MU_ENOMEM;
-    if (known)
+    if (known) {
         mu_slotset_take(&journal->dirty, change->slot);
+        mu_slotset_take(&journal->whole, change->slot);
+        mu_slotset_take(&journal->chosen, change->slot);
+    }
     return 0;
 }
 
@@ -201,7 +224,7 @@ static void take_event(struct mu_journal *journal, const struct mu_event *event)
     mu_gather_event(journal->gather, event);
     journal->taken = event->seq;
     if (event->who && mu_slotset_take(&journal->dirty, event->slot))
-        gather_slot(journal, event->slot);
+        mu_slotset_put(&journal->chosen, event->slot);
     mu_backlog_pop(&journal->backlog);
 }
 
@@ -216,8 +239,8 @@ static void spare_deleted(struct mu_journal *journal)
 }
 
 /* Both queues ascend by number: taking the lower one of the two heads keeps the order of the whole,
- * over batches too. Each event brings at most one row, so there is room for that. */
-static void gather_events(struct mu_journal *journal)
+ * over batches too. */
+static void take_events(struct mu_journal *journal)
 {
     while (journal->gather->batch.nevents < MU_JOURNAL_BATCH_EVENTS) {
         const struct mu_event *event = mu_backlog_first(&journal->backlog);
@@ -234,18 +257,33 @@ static void gather_events(struct mu_journal *journal)
     }
 }
 
+/* Each event brings at most one row, so there is room for that. Rows come in the order of slots,
+ * which is nearly that of the store's pages. */
+static void gather_events(struct mu_journal *journal)
+{
+    uint32_t slot;
+
+    if (mu_slotset_reserve(&journal->chosen, mu_roster_slots(journal->config.roster)))
+        return;
+    take_events(journal);
+    while (mu_slotset_take_any(&journal->chosen, &slot))
+        gather_slot(journal, slot);
+}
+
 /* Rows whose event was dropped, or that changed without one. Not before the events that wait have
  * taken theirs, so that a row and its event stay in one transaction. */
 static void gather_rows(struct mu_journal *journal)
 {
-    const struct mu_gather *gather = journal->gather;
+    const struct mu_batch *batch = &journal->gather->batch;
     uint32_t slot;
 
     mu_slotset_settle(&journal->dirty, mu_roster_slots(journal->config.roster));
+    mu_slotset_settle(&journal->whole, mu_roster_slots(journal->config.roster));
     if (journal->backlog.n || journal->first)
         return;
-    for (size_t tries = journal->dirty.n; tries && gather->batch.nrows < MU_JOURNAL_BATCH_ROWS &&
-                                          mu_slotset_take_any(&journal->dirty, &slot);
+    for (size_t tries = journal->dirty.n;
+         tries && batch->nrows + batch->nverdicts < MU_JOURNAL_BATCH_ROWS &&
+         mu_slotset_take_any(&journal->dirty, &slot);
          tries--)
         gather_slot(journal, slot);
 }
@@ -273,10 +311,10 @@ static void flush(struct mu_journal *journal)
         mu_store_commit(journal->config.store, &gather->batch, on_committed, journal) == 0;
 }
 
-static void mark(struct mu_journal *journal, uint32_t slot)
+static void mark_again(struct mu_journal *journal, uint32_t slot, bool whole)
 {
     if (slot != MU_NO_SLOT)
-        mu_slotset_put(&journal->dirty, slot);
+        mark(journal, slot, whole);
 }
 
 /* The store will never have this batch. */
@@ -286,7 +324,8 @@ static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err
     const struct mu_proposal *proposal = gather->first;
 
     mu_error("journal", "batch refused", MU_KVS("error", err->text),
-             MU_KVU("events", gather->batch.nevents), MU_KVU("rows", gather->batch.nrows));
+             MU_KVU("events", gather->batch.nevents),
+             MU_KVU("rows", gather->batch.nrows + gather->batch.nverdicts));
     for (size_t i = 0; i < gather->batch.nevents; i++) {
         if (proposal && proposal->change.event.seq == gather->events[i].seq)
             proposal = proposal->next; /* its proposer hears of it */
@@ -294,9 +333,11 @@ static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err
             note_lost(journal, gather->events[i].seq);
     }
     for (size_t i = 0; i < gather->batch.nrows; i++)
-        mark(journal, gather->row_slots[i]);
+        mark_again(journal, gather->row_slots[i], true);
+    for (size_t i = 0; i < gather->batch.nverdicts; i++)
+        mark_again(journal, gather->verdict_slots[i], false);
     for (size_t i = 0; i < gather->batch.ndeletes; i++)
-        mark(journal, gather->delete_slots[i]);
+        mark_again(journal, gather->delete_slots[i], true);
     journal->hold_until = journal->now + REFUSED_PAUSE;
 }
 
@@ -499,6 +540,8 @@ void mu_journal_free(struct mu_journal *journal)
     free_proposals(journal->first);
     mu_payloads_fini(&journal->payloads);
     mu_slotset_fini(&journal->dirty);
+    mu_slotset_fini(&journal->whole);
+    mu_slotset_fini(&journal->chosen);
     mu_backlog_fini(&journal->backlog);
     mu_checkpoint_free(journal->checkpoint);
     mu_free(journal);

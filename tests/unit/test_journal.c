@@ -157,7 +157,7 @@ static void settle(struct fixture *f)
     } while (health_of(f).events || health_of(f).proposals || health_of(f).payload_bytes);
 }
 
-/* Agent @n, in row @n: in the roster, and not in the store. */
+/* Agent @n, in row @n: in the roster; in the store with the next batch. */
 static uint32_t add_agent(struct fixture *f, uint32_t n)
 {
     struct mu_ident *ident = an_ident(n);
@@ -165,6 +165,7 @@ static uint32_t add_agent(struct fixture *f, uint32_t n)
     uint32_t slot;
 
     assert_int_equal(mu_roster_add(f->roster, &row, false, &slot), 0);
+    mu_journal_changed(f->journal, slot);
     mu_ident_unref(ident);
     return slot;
 }
@@ -396,6 +397,44 @@ static void a_proposal_from_within_an_answer_waits_its_turn(void **state)
     assert_string_equal(rows(f), "1:up,1 2:up,1");
 }
 
+static void a_verdict_is_no_whole_row(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot = add_agent(f, 1), other = add_agent(f, 2);
+
+    settle(f);
+    assert_int_equal(flaky.nrows, 2);
+    judge(f, slot, MU_DOWN);
+    settle(f);
+    assert_int_equal(flaky.nrows, 0);
+    assert_int_equal(flaky.nverdicts, 1);
+    judge(f, slot, MU_UP);
+    judge(f, other, MU_DOWN);
+    mu_journal_changed(f->journal, other); /* in more than its State */
+    settle(f);
+    assert_int_equal(flaky.nrows, 1);
+    assert_int_equal(flaky.nverdicts, 1);
+    assert_string_equal(rows(f), "1:up,1 2:down,1");
+}
+
+static void an_agent_is_in_a_batch_once(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot = add_agent(f, 1), other = add_agent(f, 2);
+
+    settle(f);
+    flaky_freeze(ON_COMMIT, true);
+    disable(f, 1, other); /* keeps the store busy */
+    judge(f, slot, MU_SUSPECT);
+    disable(f, 2, slot);
+    judge(f, slot, MU_DOWN);
+    flaky_freeze(ON_COMMIT, false);
+    settle(f);
+    assert_int_equal(flaky.nrows, 1);
+    assert_int_equal(flaky.nverdicts, 0);
+    assert_string_equal(rows(f), "1:down,disabled:disk swap,1 2:up,disabled:disk swap,1");
+}
+
 static void a_row_may_change_without_an_event(void **state)
 {
     struct fixture *f = *state;
@@ -518,6 +557,12 @@ static void what_is_refused_for_good_is_answered_and_counted(void **state)
     assert_string_equal(rows(f), "1:down,1 2:up,1"); /* the rows follow */
     assert_int_equal(f->gap.evidence.count, 1);
     assert_int_equal(f->gap.evidence.first, 1);
+    flaky_fail(ON_COMMIT, MU_ECORRUPT, 1, false);
+    judge(f, slot, MU_UP);
+    settle(f);
+    tick(f, MU_SEC);
+    settle(f);
+    assert_string_equal(rows(f), "1:up,1 2:up,1"); /* and verdicts */
 }
 
 /* ---- numbers (rule 7) ---- */
@@ -528,11 +573,11 @@ static void numbers_are_asked_for_ahead_of_use(void **state)
     uint32_t slot = add_agent(f, 1);
 
     settle(f);
-    assert_int_equal(flaky_count(ON_COMMIT), 0);
+    assert_int_equal(flaky_count(ON_COMMIT), 1);
     for (uint64_t n = MU_JOURNAL_GRANT / 2 + 1; n > 0; n--)
         mu_bus_release(f->bus, mu_bus_reserve(f->bus));
     settle(f);
-    assert_int_equal(flaky_count(ON_COMMIT), 1); /* for that alone */
+    assert_int_equal(flaky_count(ON_COMMIT), 2); /* for that alone */
     assert_int_equal(mu_bus_left(f->bus), 2 * MU_JOURNAL_GRANT - MU_JOURNAL_GRANT / 2 - 1);
     judge(f, slot, MU_DOWN);
     settle(f);
@@ -838,6 +883,8 @@ int main(void)
         TEST(a_delete_is_not_undone_by_a_verdict),
         TEST(who_comes_into_a_slot_is_not_who_left_it),
         TEST(a_proposal_from_within_an_answer_waits_its_turn),
+        TEST(a_verdict_is_no_whole_row),
+        TEST(an_agent_is_in_a_batch_once),
         TEST(a_row_may_change_without_an_event),
         TEST(an_unknown_outcome_is_answered_once),
         TEST(proposals_are_turned_away_after_two_seconds),
