@@ -34,6 +34,11 @@ static size_t on_datagram(void *ctx, const uint8_t *in, size_t n, uint64_t from,
     return mu_intake_datagram(((struct mu_rooms *)ctx)->conductor, in, n, from, now, out);
 }
 
+static void on_soon(void *ctx, const uint8_t *in, size_t n)
+{
+    mu_intake_soon(((struct mu_rooms *)ctx)->conductor, in, n);
+}
+
 static int on_opened(void *ctx, uint64_t conn, const char *peer, mu_time now)
 {
     return mu_intake_opened(((struct mu_rooms *)ctx)->conductor, conn, peer, now);
@@ -404,6 +409,7 @@ static int build_doors(struct mu_rooms *rooms, struct mu_err *err)
 
     rooms->sink = (struct mu_transport_sink){.ctx = rooms,
                                              .datagram = on_datagram,
+                                             .soon = on_soon,
                                              .opened = on_opened,
                                              .frame = on_frame,
                                              .closed = on_closed};

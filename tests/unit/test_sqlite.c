@@ -551,7 +551,8 @@ static void make_schema_1(struct fixture *f)
             " (200000, 5000, 'a@h1', '', 'state', 'down', 'up', 'heard', '{}');");
 }
 
-static int tell_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int tell_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                    const struct mu_payload *payload)
 {
     char *out = ctx;
 
