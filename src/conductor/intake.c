@@ -38,7 +38,7 @@ static void take_index(struct mu_conductor *c, struct mu_sender *s, uint32_t ind
     uint32_t value = mu_sender_get(&c->sessions, s, index), slot = value & MU_INDEX_SLOT, down_ms;
 
     if (value == MU_INDEX_TAKEN) {
-        mu_contest_alive(c, s->id, index);
+        mu_contest_alive(c, mu_sender_id(&c->sessions, s), index);
         trouble_add(t, MU_ACK_SUPERSEDED, index);
         return;
     }
@@ -63,14 +63,14 @@ static bool take_beat(struct mu_conductor *c, struct mu_sender *s, const struct 
     struct trouble t;
 
     t.n = 0;
-    *ack = (struct mu_ack){.session = s->id, .epoch = c->config.epoch, .seq = beat->seq};
+    *ack = (struct mu_ack){.session = beat->session, .epoch = c->config.epoch, .seq = beat->seq};
     if (beat->epoch != c->config.epoch) {
         /* May have been recorded before we started: only what is sent from now on counts. */
         ack->status = MU_ACK_RESYNC;
         mu_stat_add(MU_STAT_RESYNCS, 1);
         return true;
     }
-    if (!mu_replay_accept(&s->replay, beat->seq)) {
+    if (!mu_sender_accept(s, beat->seq)) {
         mu_stat_add(MU_STAT_DATAGRAMS_OLD, 1);
         return false;
     }
@@ -89,8 +89,9 @@ static bool take_beat(struct mu_conductor *c, struct mu_sender *s, const struct 
 }
 
 /* NAT may give a sender another address at any time; a sender that has two at once is odd. */
-static void note_source(struct mu_conductor *c, struct mu_sender *s, uint32_t from)
+static void note_source(struct mu_conductor *c, struct mu_sender *s, uint64_t hash)
 {
+    uint16_t from = (uint16_t)(hash ^ hash >> 16 ^ hash >> 32 ^ hash >> 48);
     struct mu_ident *who = NULL;
 
     if (from == 0 || from == s->from || !mu_sender_roams(s, from, c->now) ||
@@ -143,7 +144,7 @@ size_t mu_intake_datagram(struct mu_conductor *c, const uint8_t *in, size_t n, u
     if (!take_beat(c, s, &beat, 0, &ack))
         return 0;
     if (ack.status != MU_ACK_RESYNC)
-        note_source(c, s, (uint32_t)from);
+        note_source(c, s, from);
     return n < MU_ACK_LEN ? 0 : mu_seal_ack(key, &ack, out);
 }
 

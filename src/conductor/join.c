@@ -292,7 +292,7 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
     /* The slot is not known yet: the index is kept for it. */
     rv = mu_sender_bind(&c->sessions, s, 0, &row.index);
     if (rv == 0) {
-        row.session = s->id;
+        row.session = mu_sender_id(&c->sessions, s);
         rv = mu_join_propose(c, &row, w->binary, w->host, &p, &slot);
         if (rv == 0)
             (void)mu_sender_set(&c->sessions, s, row.index, slot);
@@ -364,7 +364,8 @@ static void refuse_contested(struct mu_conductor *c, struct mu_batch_join *batch
 static int bind(struct mu_sessions *ss, struct mu_sender *s, uint32_t slot,
                 const struct mu_row *row, uint32_t *index)
 {
-    uint32_t value = row->session == s->id ? mu_sender_get(ss, s, row->index) : MU_INDEX_NOBODY;
+    uint32_t value =
+        row->session == mu_sender_id(ss, s) ? mu_sender_get(ss, s, row->index) : MU_INDEX_NOBODY;
 
     if (!MU_INDEX_IS_SLOT(value) || (value & MU_INDEX_SLOT) != slot)
         return mu_sender_bind(ss, s, slot, index);
@@ -392,7 +393,8 @@ static int take_over(struct mu_conductor *c, struct mu_sender *s, uint32_t slot,
                      const struct mu_join *join, const struct wish *w, const struct mu_row *was)
 {
     bool new_life = was->start_id != join->start_id || has_ended(was);
-    bool taken = was->start_id != join->start_id && was->session && was->session != s->id;
+    bool taken = was->start_id != join->start_id && was->session &&
+                 was->session != mu_sender_id(&c->sessions, s);
     uint64_t loser = was->session;
     uint32_t lost = was->index, index;
     struct mu_row row = row_of(w, join);
@@ -400,17 +402,17 @@ static int take_over(struct mu_conductor *c, struct mu_sender *s, uint32_t slot,
 
     if (rv != 0)
         return rv;
-    row.session = s->id;
+    row.session = mu_sender_id(&c->sessions, s);
     row.index = index;
     row.incarnation = new_life ? mu_heart_new_life(c) : was->incarnation;
     row.joined_at = new_life ? mu_heart_wall(c) : was->joined_at;
     rv = mu_roster_rejoin(c->roster, slot, &row);
     if (rv != 0) {
-        if (loser != s->id || lost != index)
+        if (loser != mu_sender_id(&c->sessions, s) || lost != index)
             mu_sender_unbind(&c->sessions, s, index);
         return rv;
     }
-    if (loser != s->id)
+    if (loser != mu_sender_id(&c->sessions, s))
         mu_heart_lose(c, slot, loser, lost, taken ? MU_INDEX_TAKEN : MU_INDEX_NOBODY);
     if (taken) {
         mu_contest_taken(c, slot, loser, lost);
@@ -433,8 +435,8 @@ static void join_known(struct mu_conductor *c, struct mu_batch_join *batch, size
         settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "a write for this name is pending");
         return;
     }
-    if (was.start_id != join->start_id && was.session && was.session != s->id &&
-        mu_contest_refuses(c, slot, &tell)) {
+    if (was.start_id != join->start_id && was.session &&
+        was.session != mu_sender_id(&c->sessions, s) && mu_contest_refuses(c, slot, &tell)) {
         refuse_contested(c, batch, i, slot, was.session, tell);
         return;
     }

@@ -37,23 +37,17 @@ void mu_sessions_fini(struct mu_sessions *ss)
     mu_free(ss->at);
 }
 
-static uint32_t place_of(const struct mu_sessions *ss, const struct mu_sender *s)
+/* A free place remembers how often it was given in this epoch, and the next free one in .only. */
+static void push_free(struct mu_sessions *ss, uint32_t place)
 {
-    return (uint32_t)(s - ss->at);
-}
+    struct mu_sender *s = &ss->at[place];
+    bool now = s->epoch == ss->epoch;
 
-/* How often a place was given in the epoch of @id: 8 bits. */
-static uint32_t times_given(uint64_t id)
-{
-    return (uint32_t)id >> 24;
-}
-
-/* A free place remembers the last number it had, in .replay.top, and the next free one in .only. */
-static void push_free(struct mu_sessions *ss, uint32_t place, uint64_t last)
-{
-    ss->at[place] = (struct mu_sender){.replay = {.top = last}, .only = NONE};
-    if (last >> 32 == ss->epoch && times_given(last) == 0xff)
-        return; /* it has no more numbers in this epoch */
+    if (now && s->given == UINT8_MAX) { /* it has no more numbers in this epoch */
+        *s = (struct mu_sender){.only = NONE};
+        return;
+    }
+    *s = (struct mu_sender){.given = now ? (uint8_t)(s->given + 1) : 0, .only = NONE};
     if (ss->free_last == NONE)
         ss->free_first = place;
     else
@@ -95,28 +89,24 @@ static int make_room(struct mu_sessions *ss, uint32_t n)
     return 0;
 }
 
-static struct mu_sender *begin(struct mu_sessions *ss, uint32_t place, uint64_t id)
+static struct mu_sender *begin(struct mu_sessions *ss, uint32_t place, uint32_t epoch,
+                               uint8_t given)
 {
     ss->count++;
-    ss->at[place] = (struct mu_sender){.id = id, .only = MU_INDEX_NOBODY};
+    ss->at[place] = (struct mu_sender){.epoch = epoch, .given = given, .only = MU_INDEX_NOBODY};
     return &ss->at[place];
 }
 
 struct mu_sender *mu_sessions_add(struct mu_sessions *ss)
 {
     uint32_t place = pop_free(ss);
-    uint64_t id, last;
 
     if (place == NONE) {
         place = ss->n;
         if (place == MU_SESSION_PLACES || make_room(ss, place + 1) != 0)
             return NULL;
     }
-    last = ss->at[place].replay.top;
-    id = (uint64_t)ss->epoch << 32 | place;
-    if (last >> 32 == ss->epoch)
-        id |= (uint64_t)(times_given(last) + 1) << 24;
-    return begin(ss, place, id);
+    return begin(ss, place, ss->epoch, ss->at[place].given);
 }
 
 /* ---- crews ---- */
@@ -212,21 +202,21 @@ int mu_sessions_restore(struct mu_sessions *ss, uint64_t id, struct mu_sender **
     if (make_room(ss, place + 1) != 0)
         return MU_ENOMEM;
     *out = NULL;
-    if (ss->at[place].id > id)
+    if (id >> 32 == 0 || mu_sender_id(ss, &ss->at[place]) > id)
         return 0;
-    if (ss->at[place].id) { /* the older one is over */
+    if (ss->at[place].epoch) { /* the older one is over */
         end_crew(ss, &ss->at[place]);
         ss->count--;
     }
-    *out = begin(ss, place, id);
+    *out = begin(ss, place, (uint32_t)(id >> 32), (uint8_t)(id >> 24));
     return 0;
 }
 
 void mu_sessions_restored(struct mu_sessions *ss)
 {
     for (uint32_t place = 0; place < ss->n; place++)
-        if (ss->at[place].id == 0)
-            push_free(ss, place, 0);
+        if (ss->at[place].epoch == 0)
+            push_free(ss, place);
 }
 
 /* ---- what indexes mean ---- */
@@ -295,14 +285,25 @@ void mu_sender_unbind(struct mu_sessions *ss, struct mu_sender *s, uint32_t inde
         crew->n--;
 }
 
-/* ---- where it is ---- */
+/* ---- what it sends, and where from ---- */
+
+bool mu_sender_accept(struct mu_sender *s, uint64_t seq)
+{
+    struct mu_replay replay = {.top = s->top, .seen = s->seen};
+
+    if (seq >> 48 || !mu_replay_accept(&replay, seq))
+        return false;
+    s->top = replay.top;
+    s->seen = replay.seen;
+    return true;
+}
 
 static bool lately(bool ever, uint8_t at_s, mu_time now)
 {
     return ever && (uint8_t)((uint8_t)(now / MU_SEC) - at_s) < OFTEN_S;
 }
 
-bool mu_sender_roams(struct mu_sender *s, uint32_t from, mu_time now)
+bool mu_sender_roams(struct mu_sender *s, uint16_t from, mu_time now)
 {
     bool often = lately(s->moved, s->moved_s, now) && !lately(s->told, s->told_s, now);
 
@@ -332,7 +333,7 @@ static void remove_sender(struct mu_sessions *ss, struct mu_sender *s)
 {
     end_crew(ss, s);
     ss->count--;
-    push_free(ss, place_of(ss, s), s->id);
+    push_free(ss, (uint32_t)(s - ss->at));
 }
 
 /* Whether nobody speaks by it, and by no stream. */
@@ -361,7 +362,7 @@ void mu_sessions_sweep(struct mu_sessions *ss, mu_time now, uint32_t many)
         s = &ss->at[ss->swept];
         s->moved = lately(s->moved, s->moved_s, now);
         s->told = lately(s->told, s->told_s, now);
-        if (s->id && is_idle(ss, s) && (!s->crewed || now - crew_of(ss, s)->touched > kept))
+        if (s->epoch && is_idle(ss, s) && (!s->crewed || now - crew_of(ss, s)->touched > kept))
             remove_sender(ss, s);
     }
 }

@@ -21,19 +21,21 @@
 #define MU_SESSION_PLACES (1u << 24) /* at once */
 
 struct mu_sender {
-    uint64_t id; /* 0 = a free place */
-    struct mu_replay replay;
-    uint32_t from;     /* hash of the address its last datagram came from; 0 = not known */
-    uint8_t moved_s;   /* monotonic, wraps: when that changed last, where it has .moved */
-    uint8_t told_s;    /* and when an event told of it, where it was .told */
+    uint64_t top : 48;  /* sequence numbers: the highest seen, */
+    uint64_t from : 16; /* hash of the address its last datagram came from; 0 = not known */
+    uint64_t seen;      /* and which of the 64 up to it */
+    uint32_t epoch;     /* with .given and its place, its number; 0 = a free place */
+    uint32_t stream;    /* if any is attached: the place of one */
+    uint32_t only;   /* the slot of index 0, all there is; MU_INDEX_NOBODY = none was given yet; or
+                        where it is .crewed, its crew */
+    uint8_t given;   /* how often the place was, before, in the same epoch */
+    uint8_t moved_s; /* monotonic, wraps: when .from changed last, where it has .moved */
+    uint8_t told_s;  /* and when an event told of it, where it was .told */
     uint8_t moved : 1; /* within the last minute or two: the sweep takes it back */
     uint8_t told : 1;
     uint8_t by_stream : 1; /* how it last spoke */
     uint8_t streams : 2;   /* attached: none, one, or 2 = several */
     uint8_t crewed : 1;
-    uint32_t stream; /* if any is: the place of one */
-    uint32_t only;   /* the slot of index 0, all there is; MU_INDEX_NOBODY = none was given yet; or
-                        where it is .crewed, its crew */
 };
 
 struct mu_sessions {
@@ -50,12 +52,19 @@ struct mu_sessions {
 void mu_sessions_init(struct mu_sessions *sessions, uint32_t epoch, mu_time now);
 void mu_sessions_fini(struct mu_sessions *sessions);
 
+static inline uint64_t mu_sender_id(const struct mu_sessions *ss, const struct mu_sender *s)
+{
+    return (uint64_t)s->epoch << 32 | (uint32_t)s->given << 24 | (uint32_t)(s - ss->at);
+}
+
 /* A pointer got from here is good until the next mu_sessions_add(). NULL = none. */
 static inline struct mu_sender *mu_sessions_find(const struct mu_sessions *ss, uint64_t id)
 {
     uint32_t place = id & (MU_SESSION_PLACES - 1);
 
-    return place < ss->n && ss->at[place].id == id && id ? &ss->at[place] : NULL;
+    if (place >= ss->n || id >> 32 == 0 || mu_sender_id(ss, &ss->at[place]) != id)
+        return NULL;
+    return &ss->at[place];
 }
 
 /* Has the processor fetch it. */
@@ -63,8 +72,10 @@ static inline void mu_sessions_soon(const struct mu_sessions *ss, uint64_t id)
 {
     uint32_t place = id & (MU_SESSION_PLACES - 1);
 
-    if (place < ss->n)
+    if (place < ss->n) { /* it may lie on two lines */
         __builtin_prefetch(&ss->at[place], 1);
+        __builtin_prefetch(&ss->at[place].told_s, 1);
+    }
 }
 
 /* A new session. NULL = out of memory, or of places. */
@@ -75,9 +86,12 @@ struct mu_sender *mu_sessions_add(struct mu_sessions *sessions);
 int mu_sessions_restore(struct mu_sessions *sessions, uint64_t id, struct mu_sender **out);
 void mu_sessions_restored(struct mu_sessions *sessions); /* that were all */
 
+/* Whether @seq is new, as mu_replay_accept(); numbers beyond 48 bits are not. */
+bool mu_sender_accept(struct mu_sender *s, uint64_t seq);
+
 /* Its datagrams come from elsewhere now. Returns whether that is to be told: it has changed less
  * than a minute ago as well, and nobody was told of that for a minute. */
-bool mu_sender_roams(struct mu_sender *s, uint32_t from, mu_time now);
+bool mu_sender_roams(struct mu_sender *s, uint16_t from, mu_time now);
 void mu_sender_told(struct mu_sender *s, mu_time now);
 
 /* It has shown that it has the key. */

@@ -46,7 +46,7 @@ static void count_again(const struct mu_conductor *c, struct mu_sender *s)
 {
     s->streams = 0;
     for (uint32_t place = 0; place < c->streams.n && s->streams < 2; place++) {
-        if (stream_at(c, place)->session != s->id)
+        if (stream_at(c, place)->session != mu_sender_id(&c->sessions, s))
             continue;
         s->stream = place;
         s->streams++;
@@ -79,10 +79,10 @@ bool mu_stream_crowded(const struct mu_conductor *c, uint32_t more)
 
 void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s)
 {
-    if (st->session == s->id)
+    if (st->session == mu_sender_id(&c->sessions, s))
         return;
     detach(c, st);
-    st->session = s->id;
+    st->session = mu_sender_id(&c->sessions, s);
     s->stream = mu_entries_place(&c->streams, st);
     s->streams = s->streams ? 2 : 1;
 }
