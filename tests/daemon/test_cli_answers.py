@@ -26,7 +26,7 @@ FLEET = [
     agent('neutron-l3-agent', 'net-1', state='suspect', version='2, "beta"'),
     agent('Open vSwitch agent', 'nét-1', state='left', status='disabled', disabled_reason='x'),
 ]
-COMMANDS = [['list'], ['show', 'a@b'], ['explain', 'a@b'], ['events'], ['events', '-w'], ['watch'],
+COMMANDS = [['list'], ['summary'], ['show', 'a@b'], ['explain', 'a@b'], ['events'], ['events', '-w'], ['watch'],
             ['wait', '--for', 'up', 'a@b'], ['is-up', 'a@b'], ['enable', 'a@b'],
             ['disable', 'a@b'], ['force-down', 'a@b'], ['delete', 'a@b']]
 
