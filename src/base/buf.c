@@ -171,36 +171,3 @@ uint16_t mu_cur_u16(struct mu_cur *cur)
 
     return p ? mu_get16(p) : 0;
 }
-
-uint16_t mu_get16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-uint32_t mu_get32(const uint8_t *p)
-{
-    return (uint32_t)mu_get16(p) << 16 | mu_get16(p + 2);
-}
-
-uint64_t mu_get64(const uint8_t *p)
-{
-    return (uint64_t)mu_get32(p) << 32 | mu_get32(p + 4);
-}
-
-void mu_put16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-void mu_put32(uint8_t *p, uint32_t v)
-{
-    mu_put16(p, (uint16_t)(v >> 16));
-    mu_put16(p + 2, (uint16_t)v);
-}
-
-void mu_put64(uint8_t *p, uint64_t v)
-{
-    mu_put32(p, (uint32_t)(v >> 32));
-    mu_put32(p + 4, (uint32_t)v);
-}

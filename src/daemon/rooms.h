@@ -37,6 +37,7 @@ struct mu_rooms {
     uv_check_t sweep;      /* after the loop has read what waits in the streams */
     mu_time now, boot_now; /* read by the tick, for the sweep */
     mu_wall wall;
+    uint64_t mark; /* the transport's, taken by the tick: passed before the sweep */
     uv_signal_t signals[MU_SIGNALS];
 
     struct mu_boot boot;

@@ -139,6 +139,12 @@ void mu_json_uint(struct mu_json *json, const char *key, uint64_t value)
     mu_buf_dec(json->out, value);
 }
 
+void mu_json_number(struct mu_json *json, const char *key, double value)
+{
+    begin(json, key);
+    mu_buf_printf(json->out, "%.3f", value);
+}
+
 void mu_json_bool(struct mu_json *json, const char *key, bool value)
 {
     mu_json_raw(json, key, value ? "true" : "false");

@@ -387,6 +387,9 @@ class Commands(Case):
         self.assertEqual(lines[0], '+ nova-compute@cmp-1 is up: heard 3.2 s ago, suspect after 25 s of silence')
         for part in ('Rule', 'Numbers', 'Last beats (2)', 'Our own hearing', 'What would change it'):
             self.assertIn(part, lines)
+        for fact in ('detector         phi, policy DEFAULT', 'suspect after    15 s, at the latest 25 s',
+                     'down after       35 s, between 35 s and 60 s', 'mean gap         10.001 s', 'phi              0.139'):
+            self.assertIn('  ' + fact, lines)
 
     def test_events_are_the_newest_or_those_since(self):
         self.assertEqual(self.run_ok('events', '-f', 'value', '-c', 'seq', '--limit', '2'), '5\n6\n')

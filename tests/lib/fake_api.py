@@ -196,8 +196,12 @@ def summary(found):
 
 def explanation(found):
     return {'agent': found, 'verdict': f"{found['state']}: heard 3.2 s ago, suspect after 25 s of silence",
-            'rule': 'silence of more than 60 s is down', 'detector': 'deadline', 'policy': 'DEFAULT',
-            'suspect_time_s': 25.0, 'silence_s': 3.204, 'stalls_s': 0.0, 'suspect_in_s': 21.796,
+            'rule': 'silence of more than 60 s is down', 'detector': 'phi', 'policy': 'DEFAULT',
+            'suspect_time_s': 25.0, 'earliest_down_time_s': 35.0, 'suspect_after_s': 15.0,
+            'down_after_s': 35.0, 'level': 0.092,
+            'numbers': [{'name': 'mean gap', 'value': 10.001, 'unit': 's'},
+                        {'name': 'phi', 'value': 0.139, 'unit': None}],
+            'silence_s': 3.204, 'stalls_s': 0.0, 'suspect_in_s': 21.796,
             'down_in_s': 56.796,
             'beats': [{'at': '2026-11-22T18:59:01.004Z', 'gap_s': 10.001},
                       {'at': '2026-11-22T18:58:51.003Z', 'gap_s': None}],

@@ -90,6 +90,11 @@ static void an_explanation_has_the_promised_keys(void **state)
     assert_non_null(strstr(a.body,
                            "\"beats\":[{\"at\":\"1970-01-01T00:00:05.000Z\",\"gap_s\":1.234},"
                            "{\"at\":\"1970-01-01T00:00:03.766Z\",\"gap_s\":null}]"));
+    assert_non_null(strstr(a.body,
+                           "\"suspect_after_s\":1.500,\"down_after_s\":0.000,\"level\":0.250,"
+                           "\"numbers\":[{\"name\":\"learned from\",\"value\":20.000,"
+                           "\"unit\":\"beats\"},{\"name\":\"phi\",\"value\":0.434,"
+                           "\"unit\":null}]"));
     assert_true(json_is_null(json_object_get(a.json, "down_in_s")));
     assert_non_null(json_object_get(json_object_get(a.json, "hearing"), "deaf"));
     answer_fini(&a);
