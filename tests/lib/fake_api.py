@@ -117,6 +117,8 @@ class FakeApi:
             return self.answers[parts.path](query)
         if parts.path == '/v1/agents':
             return self.list(query)
+        if parts.path == '/v1/summary':
+            return whole(summary(self.pick(query)))
         if parts.path == '/v1/events':
             return self.feed(query)
         names = [unquote(p) for p in parts.path.split('/')[3:]]
@@ -140,7 +142,7 @@ class FakeApi:
             return whole(explanation(found))
         return whole(found)
 
-    def list(self, query):
+    def pick(self, query):
         found = self.agents
         for key, value in query.items():
             if key.startswith('label.'):
@@ -151,6 +153,10 @@ class FakeApi:
                 found = [a for a in found if f"{a['binary']}@{a['host']}".startswith(value)]
             elif key in ('binary', 'host', 'zone', 'status'):
                 found = [a for a in found if (a[key] or '') == value]
+        return found
+
+    def list(self, query):
+        found = self.pick(query)
         start, n = int(query.get('page_token', 0)), min(int(query.get('limit', 1000)), self.page)
         more = str(start + n) if start + n < len(found) else None
         return whole({'agents': found[start:start + n], 'next_page_token': more})
@@ -171,6 +177,21 @@ class FakeApi:
             newest = max((e['seq'] for e in self.events), default=0)
             last = found[-1]['seq'] if len(found) == limit and since >= 0 else newest
             return whole({'events': found, 'next': max(last, since, 0), 'oldest': 1})
+
+
+def summary(found):
+    def states(agents):
+        return {state: sum(a['state'] == state for a in agents)
+                for state in ('up', 'suspect', 'down', 'left', 'unknown')}
+
+    def parts(key):
+        return {name: states([a for a in found if (a[key] or '') == name])
+                for name in sorted({a[key] or '' for a in found})}
+    disabled = sum(a['status'] == 'disabled' for a in found)
+    return {'as_of': '2026-11-22T18:59:01.004Z', 'agents': len(found), 'states': states(found),
+            'status': {'enabled': len(found) - disabled, 'disabled': disabled},
+            'forced_down': sum(a['forced_down'] for a in found),
+            'zones': parts('zone'), 'binaries': parts('binary')}
 
 
 def explanation(found):
