@@ -1,23 +1,23 @@
-#include "detect/pace.h"
+#include "detect/rhythm.h"
 
 #include <string.h>
 
-double mu_pace_gap(void *st, size_t size, const struct mu_times *times, mu_time now)
+double mu_rhythm_gap(void *st, size_t size, const struct mu_times *times, mu_time now)
 {
-    struct mu_pace *pace = st;
+    struct mu_rhythm *rhythm = st;
     uint32_t interval_ms = (uint32_t)(times->interval / MU_MS);
-    mu_dur gap = now - pace->last;
+    mu_dur gap = now - rhythm->last;
 
-    if (pace->interval_ms != interval_ms) {
+    if (rhythm->interval_ms != interval_ms) {
         memset(st, 0, size);
-        pace->interval_ms = interval_ms;
+        rhythm->interval_ms = interval_ms;
         gap = -1;
     }
-    pace->last = now;
+    rhythm->last = now;
     return gap < 0 || gap > times->down ? -1 : (double)gap / (double)times->interval;
 }
 
-void mu_pace_mean(struct mu_pace *pace, double gap, unsigned n)
+void mu_rhythm_mean(struct mu_rhythm *rhythm, double gap, unsigned n)
 {
-    pace->mean += (float)((gap - pace->mean) / n);
+    rhythm->mean += (float)((gap - rhythm->mean) / n);
 }
