@@ -16,7 +16,7 @@
 #include "base/clock.h"
 
 #define MU_DETECT_STATE_MAX 32
-#define MU_DETECT_LEARNED   8
+#define MU_DETECT_LEARNED   30
 #define MU_DETECT_NUMBERS   6
 
 /* What the policy promises for an agent. */

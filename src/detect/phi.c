@@ -12,14 +12,14 @@
  * Cassandra averages 1,000 gaps. 100 follow a change of pace ten times sooner, and the mean of what
  * comes by the clock needs no more. */
 #include "detect/drivers.h"
-#include "detect/pace.h"
+#include "detect/rhythm.h"
 
 #define WINDOW      100
 #define LN10        2.302585092994046
 #define PHI_SUSPECT 1
 
 struct state {
-    struct mu_pace pace;
+    struct mu_rhythm rhythm;
     uint16_t n; /* gaps learned from, to WINDOW */
 };
 
@@ -28,19 +28,19 @@ _Static_assert(sizeof(struct state) <= MU_DETECT_STATE_MAX, "state of phi");
 static void heard(void *st, const struct mu_times *times, mu_time now)
 {
     struct state *p = st;
-    double gap = mu_pace_gap(p, sizeof(*p), times, now);
+    double gap = mu_rhythm_gap(p, sizeof(*p), times, now);
 
     if (gap < 0.5) /* nothing to learn from, or a beat that was said again */
         return;
     if (p->n < WINDOW)
         p->n++;
-    mu_pace_mean(&p->pace, gap, p->n);
+    mu_rhythm_mean(&p->rhythm, gap, p->n);
 }
 
 /* The silence that makes phi 1, in ns. */
 static double unit(const struct state *p, const struct mu_times *times)
 {
-    return p->pace.mean * LN10 * (double)times->interval;
+    return p->rhythm.mean * LN10 * (double)times->interval;
 }
 
 static void due(const void *st, const struct mu_times *times, mu_time since, mu_time *suspect_at,

@@ -40,8 +40,8 @@ static void steady_agent_is_down_after_the_floor(void **state)
 
     set_up(&r);
     rig_join(&r, &s, "h", 5);
-    rig_live(&r, &s, 7 * MU_SEC);
-    assert_true(down_after(&r, "h") == 30 * MU_SEC); /* seven gaps are too few */
+    rig_live(&r, &s, (MU_DETECT_LEARNED - 1) * MU_SEC);
+    assert_true(down_after(&r, "h") == 30 * MU_SEC); /* one gap too few */
     rig_live(&r, &s, MU_SEC);
     rig_run(&r, 1500 * MU_MS);
     assert_int_equal(rig_moves(&r, MU_SUSPECT, &e), 1);
@@ -81,11 +81,11 @@ static void new_life_is_learned_anew(void **state)
 
     set_up(&r);
     rig_join(&r, &s, "h", 5);
-    rig_live(&r, &s, 20 * MU_SEC);
+    rig_live(&r, &s, 40 * MU_SEC);
     assert_true(down_after(&r, "h") == 4 * MU_SEC);
     rig_join(&r, &next, "h", 6);
     assert_true(down_after(&r, "h") == 30 * MU_SEC);
-    rig_live(&r, &next, 8 * MU_SEC);
+    rig_live(&r, &next, MU_DETECT_LEARNED * MU_SEC);
     assert_true(down_after(&r, "h") == 4 * MU_SEC);
     rig_free(&r);
 }
@@ -98,14 +98,14 @@ static void another_detector_takes_nothing_over(void **state)
 
     set_up(&r);
     rig_join(&r, &s, "h", 5);
-    rig_live(&r, &s, 20 * MU_SEC);
+    rig_live(&r, &s, 40 * MU_SEC);
     other = r.policies;
     other.at[0].detector = MU_DETECT_PHI;
     other.at[0].times.phi = 2;
     mu_conductor_policies(r.c, &other, r.now);
     assert_string_equal(pulse_of(&r, "h").detector->name, "phi");
     assert_true(down_after(&r, "h") == 30 * MU_SEC);
-    rig_live(&r, &s, 9 * MU_SEC);
+    rig_live(&r, &s, (MU_DETECT_LEARNED + 1) * MU_SEC);
     assert_int_equal(down_after(&r, "h") / MU_MS, 4605); /* 2 ln 10 s */
     rig_free(&r);
 }
@@ -118,7 +118,7 @@ static void start_gives_a_full_down_time_whoever_judges(void **state)
 
     set_up(&r);
     rig_join(&r, &s, "h", 5);
-    rig_live(&r, &s, 20 * MU_SEC);
+    rig_live(&r, &s, 40 * MU_SEC);
     rig_save(&r, &rows);
     rig_restart(&r, &rows);
     rig_run(&r, 29900 * MU_MS);
@@ -148,7 +148,7 @@ static void explanation_has_the_numbers_of_the_detector(void **state)
     mu_explain(r.c, 0, r.now, r.wall, &e);
     assert_string_equal(e.rule, "policy DEFAULT: suspect after 2.5s, down after 30s "
                                 "of silence that we could hear");
-    rig_live(&r, &s, 20 * MU_SEC);
+    rig_live(&r, &s, 40 * MU_SEC);
     rig_run(&r, MU_SEC);
     mu_explain(r.c, 0, r.now, r.wall, &e);
     assert_string_equal(e.detector, "two-window");
@@ -158,7 +158,7 @@ static void explanation_has_the_numbers_of_the_detector(void **state)
     assert_true(e.suspect_after == 1500 * MU_MS && e.down_after == 4 * MU_SEC);
     assert_true(e.suspect_in == 500 * MU_MS && e.down_in == 3 * MU_SEC);
     assert_true(e.level == 0.25);
-    assert_true(number(&e, "learned from") == 20);
+    assert_true(number(&e, "learned from") == 40);
     assert_true(number(&e, "mean gap") == 1);
     rig_free(&r);
 }
