@@ -19,6 +19,7 @@ const struct mu_command *const mu_commands[] = {
     &mu_cmd_force_down,
     &mu_cmd_delete,
     &mu_cmd_sim,
+    &mu_cmd_bench,
     &mu_cmd_demo,
     &mu_cmd_config,
     &mu_cmd_db,

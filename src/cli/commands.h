@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 extern const struct mu_command mu_cmd_agent;
+extern const struct mu_command mu_cmd_bench;
 extern const struct mu_command mu_cmd_completion;
 extern const struct mu_command mu_cmd_conductor;
 extern const struct mu_command mu_cmd_config;
