@@ -128,7 +128,8 @@ static int checkpoint_all(struct trial *t, mu_dur *spent, struct mu_err *err)
 /* --- reading, and what is left ------------------------------------------------------------------
  */
 
-static int count_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int count_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                     const struct mu_payload *payload)
 {
     ++*(uint32_t *)ctx;
     return 0;

@@ -100,14 +100,12 @@ static int restore_all(struct table *t)
                              .incarnation = session_of(i),
                              .session = session_of(i),
                              .interval_ms = (uint32_t)(INTERVAL / MU_MS)};
-        uint8_t uuid[16];
         char host[16];
+        struct mu_who who = {.binary = "bench", .host = host};
 
         host_of(i, host);
-        mu_rng_uuid(&t->rng, uuid);
-        row.ident = mu_ident_new(uuid, "bench", host);
-        rv = row.ident ? mu_conductor_restore(t->conductor, &row, 0) : MU_ENOMEM;
-        mu_ident_unref(row.ident);
+        mu_rng_uuid(&t->rng, who.uuid);
+        rv = mu_conductor_restore(t->conductor, &who, &row, 0);
     }
     return rv;
 }
