@@ -107,7 +107,7 @@ static int restore_all(struct table *t)
         mu_rng_uuid(&t->rng, who.uuid);
         rv = mu_conductor_restore(t->conductor, &who, &row, 0);
     }
-    return rv;
+    return rv ? rv : mu_conductor_restored(t->conductor);
 }
 
 /* --- what is timed ------------------------------------------------------------------------------
