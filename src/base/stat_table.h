@@ -27,6 +27,8 @@
       "Connections to the HTTP API beyond a bound, refused, or closed to make room for others.")   \
     X(MU_STAT_HTTP_CONNS, "muster_http_connections", GAUGE, "Connections to the HTTP API now.")    \
     X(MU_STAT_HTTP_WATCHERS, "muster_http_watchers", GAUGE, "Event streams and long polls now.")   \
+    X(MU_STAT_LAG, "muster_loop_lag_seconds", SECONDS,                                             \
+      "How long the conductor's loop was away from its sockets, turn by turn.")                    \
     X(MU_STAT_STALL, "muster_stall_seconds", SECONDS, "Stalls of the conductor's own loop.")       \
     X(MU_STAT_SWEEP, "muster_sweep_seconds", SECONDS, "Time a sweep of all agents took.")
 

@@ -7,6 +7,7 @@ const struct mu_command *const mu_commands[] = {
     &mu_cmd_conductor,
     &mu_cmd_agent,
     &mu_cmd_list,
+    &mu_cmd_summary,
     &mu_cmd_show,
     &mu_cmd_explain,
     &mu_cmd_events,

@@ -17,8 +17,8 @@ struct mu_conductor_ports {
     mu_propose_fn propose; /* to the journal */
     /* A changed payload, to the journal; MU_EFULL = tell the reporter to retry. Borrowed. */
     int (*payload)(void *ctx, uint32_t row, const char *json, size_t n);
-    /* The row in @slot differs from what is stored, and no event tells of it (a new session, zone,
-     * version of a known agent): to the journal. */
+    /* The row in @slot differs from what is stored in more than its State, and no event but one of
+     * kind `state` tells of it (a new session, zone, version of a known agent): to the journal. */
     void (*changed)(void *ctx, uint32_t slot);
     /* A frame to stream @conn (an id that transport gave). Borrowed. */
     void (*send)(void *ctx, uint64_t conn, const uint8_t *frame, size_t n);
@@ -43,9 +43,11 @@ int mu_conductor_new(struct mu_conductor **out, const struct mu_conductor_config
 void mu_conductor_free(struct mu_conductor *c);
 
 /* At the start, before anything else: each stored row; then begin(), which publishes `conductor
- * started, n unknown` and starts the times that protect a start (design rule 3). */
-int mu_conductor_restore(struct mu_conductor *c, const struct mu_row *row, uint32_t payload_len);
-void mu_conductor_begin(struct mu_conductor *c, mu_time now, mu_wall wall);
+ * started, n unknown` and starts the times that protect a start (design rule 3). Returns 0;
+ * MU_EEXIST when two rows have one name; MU_ENOMEM. */
+int mu_conductor_restore(struct mu_conductor *c, const struct mu_who *who, const struct mu_row *row,
+                         uint32_t payload_len);
+int mu_conductor_begin(struct mu_conductor *c, mu_time now, mu_wall wall);
 
 /* The parts that others read, or attach to. */
 struct mu_roster *mu_conductor_roster(struct mu_conductor *c);

@@ -16,7 +16,7 @@ struct payload {
 /* An agent, its strings behind it. */
 struct agent {
     struct mu_row row;
-    struct mu_ident ident;
+    struct mu_who who;
     struct payload *payload; /* NULL = none */
     char text[];
 };
@@ -127,10 +127,9 @@ static struct agent *copy_row(const struct mu_row *row)
         return NULL;
     char *p = agent->text;
     agent->row = *row;
-    agent->ident =
-        (struct mu_ident){.refs = 1, .binary = keep(&p, who->binary), .host = keep(&p, who->host)};
-    memcpy(agent->ident.uuid, who->uuid, sizeof(who->uuid));
-    agent->row.ident = &agent->ident;
+    agent->who = (struct mu_who){.binary = keep(&p, who->binary), .host = keep(&p, who->host)};
+    memcpy(agent->who.uuid, who->uuid, sizeof(who->uuid));
+    agent->row.ident = NULL;
     agent->row.zone = keep(&p, row->zone);
     agent->row.labels = keep(&p, row->labels);
     agent->row.version = keep(&p, row->version);
@@ -262,7 +261,7 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
         struct mu_payload payload = {.row = agent->row.id};
         if (agent->payload)
             payload.len = agent->payload->len;
-        rv = each(ctx, &agent->row, &payload);
+        rv = each(ctx, &agent->who, &agent->row, &payload);
     }
     return rv;
 }
@@ -294,6 +293,19 @@ static void put_agent(struct memory *memory, struct agent *agent)
         memory->next_row = id + 1;
 }
 
+static void judge(struct memory *memory, const struct mu_verdict *verdict)
+{
+    struct agent *agent = get(&memory->agents, verdict->row);
+
+    if (!agent)
+        return;
+    agent->row.state = verdict->state;
+    agent->row.state_reason = verdict->reason;
+    agent->row.state_since = verdict->since;
+    agent->row.last_seen = verdict->last_seen;
+    agent->row.report_count = verdict->report_count;
+}
+
 /* Takes over every copy that is used; what is left in @copies is freed with it. */
 static void apply(struct memory *memory, const struct mu_batch *batch, struct copies *copies)
 {
@@ -303,6 +315,8 @@ static void apply(struct memory *memory, const struct mu_batch *batch, struct co
         put_agent(memory, copies->agents[i]);
         copies->agents[i] = NULL;
     }
+    for (size_t i = 0; i < batch->nverdicts; i++)
+        judge(memory, &batch->verdicts[i]);
     for (size_t i = 0; i < batch->nevents; i++) {
         if (get(&memory->events, batch->events[i].seq))
             continue;

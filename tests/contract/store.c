@@ -97,23 +97,23 @@ static void commit_events(struct fixture *f, uint64_t first, uint64_t last)
 struct seen {
     size_t n, stop_at;
     struct mu_row rows[8];
-    struct mu_ident idents[8];
+    struct mu_who who[8];
     uint32_t payload_len[8];
     char text[8][512];
 };
 
-static int see_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int see_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                   const struct mu_payload *payload)
 {
     struct seen *seen = ctx;
     size_t i = seen->n++;
 
     assert_in_range(i, 0, 7);
     seen->rows[i] = *row;
-    seen->idents[i] = *row->ident;
+    seen->who[i] = *who;
     seen->payload_len[i] = payload->len;
-    snprintf(seen->text[i], sizeof(seen->text[i]), "%s|%s|%s|%s|%s|%s|%s", row->ident->binary,
-             row->ident->host, row->zone, row->labels, row->version, row->disabled_reason,
-             row->forced_reason);
+    snprintf(seen->text[i], sizeof(seen->text[i]), "%s|%s|%s|%s|%s|%s|%s", who->binary, who->host,
+             row->zone, row->labels, row->version, row->disabled_reason, row->forced_reason);
     return seen->n == seen->stop_at ? MU_EFULL : 0;
 }
 
@@ -204,7 +204,7 @@ static void rows_come_back_as_they_went(void **state)
     assert_int_equal(seen.n, 2);
     const struct mu_row *got = &seen.rows[0];
     assert_int_equal(got->id, 7);
-    assert_memory_equal(seen.idents[0].uuid, ident->uuid, 16);
+    assert_memory_equal(seen.who[0].uuid, ident->uuid, 16);
     assert_string_equal(seen.text[0], "nova-compute|cmp-7|Zürich 'a\"; --|{\"rack\":\"r1\"}|26.2.0|"
                                       "disk swap|fenced");
     assert_true(got->disabled);
@@ -316,6 +316,36 @@ static void a_row_is_updated_in_place(void **state)
     assert_string_equal(payload_of(f, 1), "{}");
     assert_int_equal(seen.payload_len[0], 2);
     mu_ident_unref(ident);
+}
+
+static void a_verdict_changes_state_and_beats_alone(void **state)
+{
+    struct fixture *f = *state;
+    const struct mu_verdict verdicts[] = {
+        {.row = 2,
+         .state = MU_DOWN,
+         .reason = MU_WHY_SILENCE,
+         .since = 7000,
+         .last_seen = 6000,
+         .report_count = 70},
+        {.row = 9, .state = MU_DOWN}}; /* not there: passed over */
+    const struct mu_batch batch = {.verdicts = verdicts, .nverdicts = 2};
+    struct seen seen;
+
+    commit_rows(f, 2);
+    commit(f, &batch);
+    commit(f, &batch); /* harmless to repeat */
+    load(f, &seen);
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.rows[0].state, MU_UP);
+    assert_int_equal(seen.rows[0].report_count, 1);
+    assert_int_equal(seen.rows[1].state, MU_DOWN);
+    assert_int_equal(seen.rows[1].state_reason, MU_WHY_SILENCE);
+    assert_int_equal(seen.rows[1].state_since, 7000);
+    assert_int_equal(seen.rows[1].last_seen, 6000);
+    assert_int_equal(seen.rows[1].report_count, 70);
+    assert_int_equal(seen.rows[1].interval_ms, 10000);
+    assert_string_equal(seen.text[1], "nova-compute|cmp-2|az1|{\"rack\":\"r1\"}|26.2.0||");
 }
 
 static void a_name_may_go_and_come_in_one_batch(void **state)
@@ -583,7 +613,8 @@ static void commit_until_killed(struct fixture *f, int acks)
     }
 }
 
-static int count_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int count_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                     const struct mu_payload *payload)
 {
     uint32_t *last = ctx;
 
@@ -644,6 +675,7 @@ static void a_kill_loses_nothing_that_was_acknowledged(void **state)
     X(commit_is_harmless_to_repeat)                                                                \
     X(a_batch_may_be_empty)                                                                        \
     X(a_row_is_updated_in_place)                                                                   \
+    X(a_verdict_changes_state_and_beats_alone)                                                     \
     X(a_name_may_go_and_come_in_one_batch)                                                         \
     X(events_are_found_by_number_agent_and_kind)                                                   \
     X(an_event_is_kept_in_words)                                                                   \
