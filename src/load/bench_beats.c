@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "load/bench_crew.h"
@@ -277,6 +279,21 @@ int mu_bench_pin(const struct mu_bench_target *to, struct mu_err *err)
 /* --- storm --------------------------------------------------------------------------------------
  */
 
+/* How many agents the conductor calls down; -1 = it does not say. */
+static int count_down(const struct mu_bench_target *to, double *down, struct mu_err *err)
+{
+    struct mu_bench_http http;
+    const char *body;
+    int rv;
+
+    mu_bench_http_init(&http, (const struct sockaddr *)&to->http, to->http_len);
+    rv = mu_bench_http_get(&http, "/v1/summary", &body, err);
+    if (rv == 0 && (body = strstr(body, "\"down\":")) != NULL)
+        *down = strtod(body + strlen("\"down\":"), NULL);
+    mu_bench_http_fini(&http);
+    return rv;
+}
+
 /* How long until each was heard anew; -1 = not all were. */
 static int await_all(const struct mu_bench_target *to, struct mu_crew *crew, mu_time since,
                      mu_dur patience, mu_dur *took, struct mu_err *err)
@@ -295,6 +312,7 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
 {
     mu_time killed, ready;
     struct mu_cost cost;
+    double down = -1;
     mu_dur took, back;
     int rv = mu_bench_join(to, crew, &took, err);
 
@@ -311,7 +329,8 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
     ready = mu_clock_now();
     mu_crew_reset(crew);
     rv = await_all(to, crew, ready, 6 * beats->interval + 60 * MU_SEC, &back, err);
-    if (rv || (rv = mu_cost_read(to->pid, &cost, err)) != 0)
+    if (rv || (rv = mu_cost_read(to->pid, &cost, err)) != 0 ||
+        (rv = count_down(to, &down, err)) != 0)
         return rv;
     mu_figures_add(out, "ready_s", seconds(ready - killed), 3, "ready %s s after SIGKILL");
     mu_figures_add(out, "back_s", back < 0 ? -1 : seconds(back), 3,
@@ -320,6 +339,7 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
         mu_figures_say(out, "not all were heard again");
     mu_figures_add(out, "resyncs", (double)mu_crew_counts(crew)->resyncs, 0, "%s resyncs");
     mu_figures_add(out, "gone", (double)mu_crew_counts(crew)->gone, 0, "%s told to join anew");
+    mu_figures_add(out, "down", down, 0, "%s down");
     mu_figures_add(out, "server_cpu_s", (double)cost.cpu / 1e9, 3, "server CPU %s s since");
     mu_figures_add(out, "server_memory_bytes", (double)cost.memory, 0, NULL);
     return 0;
