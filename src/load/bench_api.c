@@ -113,7 +113,7 @@ static int end_clients(struct client *clients, const struct mu_bench_api *api, a
 static void put_figures(const struct client *sum, const struct mu_bench_api *api, double time,
                         struct mu_figures *out)
 {
-    mu_figures_add(out, "clients", api->clients, 0, "%s clients");
+    mu_figures_add(out, "clients", api->clients, 0, "clients: %s");
     mu_figures_add(out, "limit", api->limit, 0, "pages of %s");
     mu_figures_add(out, "rows", api->rows, 0, NULL);
     mu_figures_add(out, "pages_per_s", (double)sum->pages.n / time, 1, "%s pages/s");

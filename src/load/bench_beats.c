@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "load/bench_crew.h"
@@ -83,6 +85,8 @@ int mu_bench_join(const struct mu_bench_target *to, struct mu_crew *crew, mu_dur
     *took = mu_clock_now() - began;
     if (rv == 0 && mu_crew_shuffle(crew))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
+    if (rv == 0 && mu_crew_all_joined(crew))
+        mu_bench_tell(to, "all agents have joined");
     return rv;
 }
 
@@ -123,34 +127,29 @@ static int measured(const struct mu_bench_target *to, const struct mu_bench_beat
 /* --- the figures --------------------------------------------------------------------------------
  */
 
-static void put_costs(const struct mu_bench_target *to, double beats, double datagrams,
-                      const struct mu_bench_look *before, const struct mu_bench_look *after,
-                      struct mu_figures *out)
+static void share_figures(const struct mu_bench_target *to, const struct mu_bench_look *before,
+                          const struct mu_bench_look *after, struct mu_figures *out)
 {
-    double time = (double)(after->at - before->at), kept = to->server_cpu >= 0;
+    if (!to->pid)
+        return;
+    mu_figures_add(out, "server_cpu_share",
+                   (double)(after->server.cpu - before->server.cpu) /
+                       (double)(after->at - before->at),
+                   4, "server %s of a core");
+    mu_figures_add(out, "server_memory_bytes", (double)after->server.memory, 0, NULL);
+    mu_figures_add(out, "server_memory_peak_bytes", (double)after->server.peak, 0, NULL);
+}
 
-    if (to->pid) {
-        double cpu = (double)(after->server.cpu - before->server.cpu);
-
-        mu_figures_add(out, "server_cpu_us_per_beat", cpu / beats / 1000, 3,
-                       "server CPU %s us a beat");
-        mu_figures_add(out, "server_cpu_us_per_datagram", cpu / datagrams / 1000, 3, NULL);
-        mu_figures_add(out, "server_cpu_share", cpu / time, 4, "%s of a core");
-        mu_figures_add(out, "server_memory_bytes", (double)after->server.memory, 0, NULL);
-        mu_figures_add(out, "server_memory_peak_bytes", (double)after->server.peak, 0, NULL);
-    }
-    if (kept) {
-        double core = (double)(after->core - before->core);
-
-        mu_figures_add(out, "server_core_us_per_beat", core / beats / 1000, 3,
-                       "its core with all kernel work %s us a beat");
-        mu_figures_add(out, "server_core_us_per_datagram", core / datagrams / 1000, 3, NULL);
-        mu_figures_add(out, "server_core_share", core / time, 4, NULL);
-    }
-    mu_figures_add(out, "load_cpu_us_per_beat",
-                   (double)(after->load.cpu - before->load.cpu) / beats / 1000, 3, NULL);
-    mu_figures_add(out, "load_cpu_share", (double)(after->load.cpu - before->load.cpu) / time, 4,
-                   NULL);
+/* Beats taken in, as well as can be said. */
+static double taken_in(const struct mu_bench_target *to, const struct mu_bench_beats *beats,
+                       const struct mu_crew_counts *n, const struct mu_bench_look *before,
+                       const struct mu_bench_look *after)
+{
+    if (to->http_len)
+        return after->beats - before->beats;
+    if (beats->no_acks) /* nobody counted: what was not dropped */
+        return (double)(n->sent - (after->drops - before->drops)) * beats->bundle;
+    return (double)n->acked * beats->bundle;
 }
 
 void mu_bench_beats_figures(const struct mu_bench_target *to, const struct mu_bench_beats *beats,
@@ -158,27 +157,51 @@ void mu_bench_beats_figures(const struct mu_bench_target *to, const struct mu_be
                             const struct mu_bench_look *after, struct mu_figures *out)
 {
     const struct mu_crew_counts *n = mu_crew_counts(crew);
-    double time = seconds(after->at - before->at);
-    double sent = (double)n->sent, answered = (double)n->acked;
-    double taken = to->http_len ? after->beats - before->beats : (double)n->acked * beats->bundle;
+    double taken = taken_in(to, beats, n, before, after), time = seconds(after->at - before->at);
+    double drops = (double)(after->drops - before->drops);
 
-    if (!to->http_len && beats->no_acks) /* nobody says what was taken in: what was not dropped */
-        taken = (sent - (double)(after->drops - before->drops)) * beats->bundle;
     mu_figures_add(out, "seconds", time, 3, NULL);
     mu_figures_add(out, "beats_per_s", taken / time, 0, "%s beats/s taken in");
     mu_figures_add(out, "beats_taken", taken, 0, NULL);
-    mu_figures_add(out, "sent", sent, 0, NULL);
+    mu_figures_add(out, "sent", (double)n->sent, 0, NULL);
     mu_figures_add(out, "not_sent", (double)n->not_sent, 0, NULL);
     mu_figures_add(out, "skipped", (double)mu_crew_skipped(crew), 0, NULL);
-    mu_figures_add(out, "drops", (double)(after->drops - before->drops), 0,
-                   after->drops > before->drops ? "%s datagrams dropped by the kernel" : NULL);
-    put_costs(to, taken, taken / beats->bundle, before, after, out);
-    mu_figures_add(out, "acked", answered, 0, NULL);
+    mu_figures_add(out, "drops", drops, 0, drops > 0 ? "%s datagrams dropped by the kernel" : NULL);
+    mu_figures_add(out, "acked", (double)n->acked, 0, NULL);
     mu_figures_add(out, "unanswered", (double)n->unanswered, 0,
                    beats->no_acks ? NULL : "%s unanswered");
     mu_figures_add(out, "resyncs", (double)n->resyncs, 0, NULL);
     mu_figures_add(out, "gone", (double)n->gone, 0, n->gone ? "%s told to join anew" : NULL);
     mu_figures_spread(out, "ack", mu_crew_trips(crew), "ack p50 / p90 / p99 / p99.9 / max %s us");
+    share_figures(to, before, after, out);
+}
+
+void mu_bench_cost_figures(const struct mu_bench_target *to, const struct mu_bench_beats *beats,
+                           const struct mu_crew *crew, const struct mu_bench_look *before,
+                           const struct mu_bench_look *after, struct mu_figures *out)
+{
+    double beats_in = taken_in(to, beats, mu_crew_counts(crew), before, after);
+    double datagrams = beats_in / beats->bundle, time = (double)(after->at - before->at);
+
+    if (to->pid) {
+        double cpu = (double)(after->server.cpu - before->server.cpu);
+
+        mu_figures_add(out, "server_cpu_us_per_beat", cpu / beats_in / 1000, 3,
+                       "server CPU %s us a beat");
+        mu_figures_add(out, "server_cpu_us_per_datagram", cpu / datagrams / 1000, 3, NULL);
+    }
+    if (to->server_cpu >= 0) {
+        double core = (double)(after->core - before->core);
+
+        mu_figures_add(out, "server_core_us_per_beat", core / beats_in / 1000, 3,
+                       "its core with all kernel work %s us a beat");
+        mu_figures_add(out, "server_core_us_per_datagram", core / datagrams / 1000, 3, NULL);
+        mu_figures_add(out, "server_core_share", core / time, 4, NULL);
+    }
+    mu_figures_add(out, "load_cpu_us_per_beat",
+                   (double)(after->load.cpu - before->load.cpu) / beats_in / 1000, 3, NULL);
+    mu_figures_add(out, "load_cpu_share", (double)(after->load.cpu - before->load.cpu) / time, 4,
+                   NULL);
 }
 
 void mu_bench_joined_figures(const struct mu_crew *crew, mu_dur took, struct mu_figures *out)
@@ -223,6 +246,7 @@ static int measure(struct mu_bench_target *to, const struct mu_bench_beats *beat
         rv = mu_crew_run(crew, MU_CREW_QUIET, mu_clock_now() + GRACE, err);
     mu_crew_settle(crew);
     mu_bench_beats_figures(to, beats, crew, &before, &after, out);
+    mu_bench_cost_figures(to, beats, crew, &before, &after, out);
     return rv;
 }
 
@@ -255,6 +279,21 @@ int mu_bench_pin(const struct mu_bench_target *to, struct mu_err *err)
 /* --- storm --------------------------------------------------------------------------------------
  */
 
+/* How many agents the conductor calls down; -1 = it does not say. */
+static int count_down(const struct mu_bench_target *to, double *down, struct mu_err *err)
+{
+    struct mu_bench_http http;
+    const char *body;
+    int rv;
+
+    mu_bench_http_init(&http, (const struct sockaddr *)&to->http, to->http_len);
+    rv = mu_bench_http_get(&http, "/v1/summary", &body, err);
+    if (rv == 0 && (body = strstr(body, "\"down\":")) != NULL)
+        *down = strtod(body + strlen("\"down\":"), NULL);
+    mu_bench_http_fini(&http);
+    return rv;
+}
+
 /* How long until each was heard anew; -1 = not all were. */
 static int await_all(const struct mu_bench_target *to, struct mu_crew *crew, mu_time since,
                      mu_dur patience, mu_dur *took, struct mu_err *err)
@@ -273,6 +312,7 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
 {
     mu_time killed, ready;
     struct mu_cost cost;
+    double down = -1;
     mu_dur took, back;
     int rv = mu_bench_join(to, crew, &took, err);
 
@@ -289,7 +329,8 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
     ready = mu_clock_now();
     mu_crew_reset(crew);
     rv = await_all(to, crew, ready, 6 * beats->interval + 60 * MU_SEC, &back, err);
-    if (rv || (rv = mu_cost_read(to->pid, &cost, err)) != 0)
+    if (rv || (rv = mu_cost_read(to->pid, &cost, err)) != 0 ||
+        (rv = count_down(to, &down, err)) != 0)
         return rv;
     mu_figures_add(out, "ready_s", seconds(ready - killed), 3, "ready %s s after SIGKILL");
     mu_figures_add(out, "back_s", back < 0 ? -1 : seconds(back), 3,
@@ -298,6 +339,7 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
         mu_figures_say(out, "not all were heard again");
     mu_figures_add(out, "resyncs", (double)mu_crew_counts(crew)->resyncs, 0, "%s resyncs");
     mu_figures_add(out, "gone", (double)mu_crew_counts(crew)->gone, 0, "%s told to join anew");
+    mu_figures_add(out, "down", down, 0, "%s down");
     mu_figures_add(out, "server_cpu_s", (double)cost.cpu / 1e9, 3, "server CPU %s s since");
     mu_figures_add(out, "server_memory_bytes", (double)cost.memory, 0, NULL);
     return 0;

@@ -24,7 +24,6 @@
 #define LONGEST_WAIT   (50 * MU_MS)  /* so that a signal is seen */
 #define SHORTEST_WAIT  (500 * MU_US) /* sends come in batches rather than one by one */
 #define GSO_BYTES      65000         /* of one send: a datagram's length must fit 16 bits */
-#define JOINING_PACE   1.5 /* while senders come in, a round must not outlast their patience */
 
 /* Where an ack has what; see docs/protocol.md. */
 enum { AT_SESSION = 4, AT_EPOCH = 12, AT_SEQ = 16, AT_STATUS = 24 };
@@ -49,12 +48,10 @@ static uint64_t by_id_hash(const void *ctx, uint32_t place)
 static double rate_of(const struct mu_crew *crew)
 {
     double rate = crew->want->rate / crew->want->bundle;
-    bool joining = crew->n < crew->total;
 
     if (rate > 0)
-        return joining ? rate * crew->n / crew->total : rate;
-    rate = (double)crew->living * (double)MU_SEC / (double)crew->interval;
-    return joining ? rate * JOINING_PACE : rate;
+        return rate * crew->n / crew->total;
+    return (double)crew->living * (double)MU_SEC / (double)crew->interval;
 }
 
 void crew_add(struct mu_crew *crew, const struct crew_sender *sender, int fd)
@@ -98,10 +95,7 @@ static size_t seal(struct mu_crew *crew, struct crew_sender *s, mu_time now, uin
     crew->beat.session = s->id;
     crew->beat.epoch = s->epoch;
     crew->beat.seq = ++s->seq;
-    if (s->waiting) {
-        crew->counts.unanswered++;
-        crew->outstanding -= crew->outstanding > 0;
-    }
+    crew->counts.unanswered += s->waiting;
     s->waiting = !crew->want->no_acks;
     s->sent_at = now;
     return mu_seal_beat(s->key, &crew->beat, out);
@@ -174,9 +168,23 @@ static void beat(struct mu_crew *crew, const uint32_t *places, unsigned n)
     send_batch(crew, crew->fds[places[0] / CREW_BATCH % crew->want->sockets], n);
 }
 
-/* The turns of up to @most senders. A batch is of one socket, and so of one block of places. */
-static unsigned take_turns(struct mu_crew *crew, uint64_t most)
+/* Whether @s is passed over: with @patient, who waits for an ack that may still come is. */
+static bool passes(struct mu_crew *crew, struct crew_sender *s, bool patient, mu_time now)
 {
+    if (s->gone)
+        return true;
+    if (!patient || !s->waiting)
+        return false;
+    if (now - s->sent_at < NEVER_ANSWERED)
+        return true;
+    crew->outstanding -= crew->outstanding > 0;
+    return false;
+}
+
+/* The turns of up to @most senders. A batch is of one socket, and so of one block of places. */
+static unsigned take_turns(struct mu_crew *crew, uint64_t most, bool patient)
+{
+    mu_time now = patient ? mu_clock_now() : 0;
     uint32_t places[CREW_BATCH], end;
     unsigned n = 0;
 
@@ -184,10 +192,25 @@ static unsigned take_turns(struct mu_crew *crew, uint64_t most)
         crew->cursor = 0;
     end = (crew->cursor / CREW_BATCH + 1) * CREW_BATCH;
     for (; crew->cursor < end && crew->cursor < crew->n && n < most; crew->cursor++)
-        if (!crew->senders[crew->cursor].gone)
+        if (!passes(crew, &crew->senders[crew->cursor], patient, now))
             places[n++] = crew->cursor;
     beat(crew, places, n);
     return n;
+}
+
+/* Nothing came for so long: what is on its way has been lost. */
+static void give_up_acks(struct mu_crew *crew, mu_time now)
+{
+    for (uint32_t i = 0; i < crew->n; i++) {
+        struct crew_sender *s = &crew->senders[i];
+
+        if (!s->waiting || now - s->sent_at < NEVER_ANSWERED)
+            continue;
+        s->waiting = false;
+        crew->counts.unanswered++;
+        crew->outstanding -= crew->outstanding > 0;
+    }
+    crew->heard_at = now;
 }
 
 /* --- in -----------------------------------------------------------------------------------------
@@ -322,28 +345,28 @@ static bool send_due(struct mu_crew *crew, enum mu_crew_mode mode, mu_time now)
 {
     uint32_t window =
         crew->want->outstanding < crew->living ? crew->want->outstanding : crew->living;
+    unsigned sent;
     uint64_t due;
 
     if (crew->living == 0 || mode == MU_CREW_QUIET)
         return false;
     if (mode == MU_CREW_BLIND) {
-        take_turns(crew, CREW_BATCH);
+        take_turns(crew, CREW_BATCH, false);
         return true;
     }
     if (mode == MU_CREW_PACED) {
         for (due = mu_pace_take(&crew->pace, now); due > 0 && crew->living > 0;)
-            due -= take_turns(crew, due);
+            due -= take_turns(crew, due, false);
         return false;
     }
-    if (now - crew->heard_at > NEVER_ANSWERED) {
-        crew->outstanding = 0;
-        crew->heard_at = now;
-    }
+    if (now - crew->heard_at > NEVER_ANSWERED)
+        give_up_acks(crew, now);
     if (crew->outstanding >= window || (crew->outstanding > 0 && window > CREW_BATCH &&
                                         crew->outstanding > window - CREW_BATCH / 2))
         return false; /* a batch that is worth its system call */
-    crew->outstanding += take_turns(crew, window - crew->outstanding);
-    return crew->outstanding < window;
+    sent = take_turns(crew, window - crew->outstanding, true);
+    crew->outstanding += sent;
+    return sent > 0 && crew->outstanding < window;
 }
 
 static void wait_for(struct mu_crew *crew, enum mu_crew_mode mode, mu_time until)

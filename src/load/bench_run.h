@@ -26,5 +26,9 @@ void mu_bench_joined_figures(const struct mu_crew *crew, mu_dur took, struct mu_
 void mu_bench_beats_figures(const struct mu_bench_target *to, const struct mu_bench_beats *beats,
                             const struct mu_crew *crew, const struct mu_bench_look *before,
                             const struct mu_bench_look *after, struct mu_figures *out);
+/* The same, for a beat. */
+void mu_bench_cost_figures(const struct mu_bench_target *to, const struct mu_bench_beats *beats,
+                           const struct mu_crew *crew, const struct mu_bench_look *before,
+                           const struct mu_bench_look *after, struct mu_figures *out);
 
 #endif

@@ -18,8 +18,9 @@ struct trial {
     uint64_t seq;
     uint32_t n;
     const volatile sig_atomic_t *stop;
-    struct mu_row *rows;     /* BATCH of them */
-    struct mu_event *events; /* the same */
+    struct mu_row *rows;         /* BATCH of them */
+    struct mu_verdict *verdicts; /* the same */
+    struct mu_event *events;
     struct mu_beat_row *beats;
     uint32_t *ids;
 };
@@ -38,75 +39,96 @@ static void drop_batch(struct trial *t, size_t n)
         mu_ident_unref(t->rows[i].ident);
 }
 
-/* Rows @first and on, as they are after @kind of change, and the events that tell of it. */
-static int make_batch(struct trial *t, uint32_t first, size_t n, bool join)
+/* Row @i of the batch, as it joins, and the event that tells of it. */
+static int make_join(struct trial *t, size_t i, uint32_t agent)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t id = id_of(t, first + (uint32_t)i);
-        uint8_t uuid[16] = {0};
-        char host[16];
+    uint32_t id = id_of(t, agent);
+    uint8_t uuid[16] = {0};
+    mu_wall wall = mu_clock_wall();
+    char host[16];
 
-        snprintf(host, sizeof(host), "h%07u", (unsigned)(first + i));
-        memcpy(uuid, &id, sizeof(id));
-        uuid[6] = 0x40; /* version 4, variant 1 */
-        uuid[8] = 0x80;
-        t->rows[i] = (struct mu_row){.id = id,
-                                     .ident = mu_ident_new(uuid, "bench", host),
-                                     .zone = "a",
-                                     .labels = "{\"rack\":\"r1\"}",
-                                     .version = "1.0",
-                                     .disabled_reason = "",
-                                     .forced_reason = "",
-                                     .state = join ? MU_UP : MU_DOWN,
-                                     .state_reason = join ? MU_WHY_JOINED : MU_WHY_SILENCE,
-                                     .state_since = mu_clock_wall(),
-                                     .start_id = id,
-                                     .incarnation = id,
-                                     .session = (uint64_t)t->boot.epoch << 32 | id,
-                                     .interval_ms = 10000,
-                                     .joined_at = mu_clock_wall(),
-                                     .last_seen = mu_clock_wall()};
-        if (!t->rows[i].ident) {
-            drop_batch(t, i);
-            return MU_ENOMEM;
-        }
-        t->events[i] = (struct mu_event){.seq = t->seq++,
-                                         .at = mu_clock_wall(),
-                                         .who = t->rows[i].ident,
-                                         .kind = join ? MU_KIND_JOINED : MU_KIND_STATE,
-                                         .reason = t->rows[i].state_reason,
-                                         .from = join ? MU_WORD_NONE : MU_UP,
-                                         .to = join ? MU_WORD_PRESENT : MU_DOWN,
-                                         .evidence = mu_no_evidence};
-        if (!join) {
-            t->events[i].evidence.silence_ms = 60042;
-            t->events[i].evidence.threshold_ms = 60000;
-        }
-    }
-    return 0;
+    snprintf(host, sizeof(host), "h%07u", (unsigned)agent);
+    memcpy(uuid, &id, sizeof(id));
+    uuid[6] = 0x40; /* version 4, variant 1 */
+    uuid[8] = 0x80;
+    t->rows[i] = (struct mu_row){.id = id,
+                                 .ident = mu_ident_new(uuid, "bench", host),
+                                 .zone = "a",
+                                 .labels = "{\"rack\":\"r1\"}",
+                                 .version = "1.0",
+                                 .disabled_reason = "",
+                                 .forced_reason = "",
+                                 .state = MU_UP,
+                                 .state_reason = MU_WHY_JOINED,
+                                 .state_since = wall,
+                                 .start_id = id,
+                                 .incarnation = id,
+                                 .session = (uint64_t)t->boot.epoch << 32 | id,
+                                 .interval_ms = 10000,
+                                 .joined_at = wall,
+                                 .last_seen = wall};
+    t->events[i] = (struct mu_event){.seq = t->seq++,
+                                     .at = wall,
+                                     .who = t->rows[i].ident,
+                                     .kind = MU_KIND_JOINED,
+                                     .reason = MU_WHY_JOINED,
+                                     .from = MU_WORD_NONE,
+                                     .to = MU_WORD_PRESENT,
+                                     .evidence = mu_no_evidence};
+    return t->rows[i].ident ? 0 : MU_ENOMEM;
 }
 
-/* All rows and as many events, in transactions of BATCH. *@spent is the driver's time. */
+/* The same agent's death: what is written when half of a fleet dies. */
+static void make_death(struct trial *t, size_t i)
+{
+    struct mu_event *event = &t->events[i];
+
+    t->verdicts[i] = (struct mu_verdict){.row = t->rows[i].id,
+                                         .state = MU_DOWN,
+                                         .reason = MU_WHY_SILENCE,
+                                         .since = mu_clock_wall(),
+                                         .last_seen = t->rows[i].last_seen,
+                                         .report_count = 7};
+    event->seq = t->seq++;
+    event->at = mu_clock_wall();
+    event->kind = MU_KIND_STATE;
+    event->reason = MU_WHY_SILENCE;
+    event->from = MU_SUSPECT;
+    event->to = MU_DOWN;
+    event->evidence.silence_ms = 60042;
+    event->evidence.threshold_ms = 60000;
+}
+
+/* All agents join, or die, with an event each, in transactions of BATCH. *@spent is the driver's
+ * time. */
 static int write_all(struct trial *t, bool join, mu_dur *spent, struct mu_err *err)
 {
     int rv = 0;
 
     *spent = 0;
     for (uint32_t first = 0; first < t->n && rv == 0 && !*t->stop; first += BATCH) {
-        size_t n = t->n - first < BATCH ? t->n - first : BATCH;
-        struct mu_batch batch = {.rows = t->rows, .nrows = n, .events = t->events, .nevents = n};
+        size_t n = t->n - first < BATCH ? t->n - first : BATCH, made = 0;
+        struct mu_batch batch = {.events = t->events, .nevents = n};
         mu_time began;
 
-        if ((rv = make_batch(t, first, n, join)) != 0)
-            return rv;
+        for (; made < n && rv == 0; made++) {
+            rv = make_join(t, made, first + (uint32_t)made);
+            if (rv == 0 && !join)
+                make_death(t, made);
+        }
+        batch.rows = t->rows;
+        batch.nrows = join ? n : 0;
+        batch.verdicts = t->verdicts;
+        batch.nverdicts = join ? 0 : n;
         if (t->seq > t->boot.seq_end) {
             t->boot.seq_end = t->seq + MU_STORE_GRANT;
             batch.grant = t->boot.seq_end;
         }
         began = mu_clock_now();
-        rv = t->driver->commit(t->st, &batch, err);
+        if (rv == 0)
+            rv = t->driver->commit(t->st, &batch, err);
         *spent += mu_clock_now() - began;
-        drop_batch(t, n);
+        drop_batch(t, made);
     }
     return rv;
 }
@@ -209,7 +231,7 @@ static int measure(struct trial *t, struct mu_figures *out, struct mu_err *err)
     put(t, "joins", spent, "committed with an event each in %s s", out);
     if ((rv = write_all(t, false, &spent, err)) != 0)
         return rv;
-    put(t, "changes", spent, "changed with an event each in %s s", out);
+    put(t, "deaths", spent, "dead with an event each in %s s", out);
     if ((rv = checkpoint_all(t, &spent, err)) != 0)
         return rv;
     put(t, "checkpoint", spent, "checkpoint %s s", out);
@@ -234,6 +256,7 @@ static int begin(struct trial *t, const char *url, struct mu_err *err)
     int rv;
 
     t->rows = mu_calloc(BATCH, sizeof(*t->rows));
+    t->verdicts = mu_calloc(BATCH, sizeof(*t->verdicts));
     t->events = mu_calloc(BATCH, sizeof(*t->events));
     t->ids = mu_calloc(BATCH, sizeof(*t->ids));
     t->beats = mu_calloc(t->n, sizeof(*t->beats));
@@ -241,7 +264,7 @@ static int begin(struct trial *t, const char *url, struct mu_err *err)
         (rv = mu_store_driver_for(&t->addr, &t->driver, err)) != 0)
         return rv;
     t->st = mu_alloc(t->driver->size);
-    if (!t->rows || !t->events || !t->ids || !t->beats || !t->st)
+    if (!t->rows || !t->verdicts || !t->events || !t->ids || !t->beats || !t->st)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     if ((rv = t->driver->open(t->st, &t->addr, true, &t->boot, err)) != 0 ||
         (rv = load_all(t, &rows, &spent, err)) != 0)
@@ -265,6 +288,7 @@ int mu_bench_store(const char *url, uint32_t agents, const volatile sig_atomic_t
         t.driver->close(t.st);
     mu_free(t.st);
     mu_free(t.rows);
+    mu_free(t.verdicts);
     mu_free(t.events);
     mu_free(t.beats);
     mu_free(t.ids);
