@@ -64,7 +64,7 @@ void *mu_realloc(void *ptr, size_t n, size_t size)
 
 void *mu_alloc_aligned(size_t align, size_t size)
 {
-    void *ptr = fault() ? NULL : aligned_alloc(align, size);
+    void *ptr = fault() ? NULL : aligned_alloc(align, (size + align - 1) / align * align);
 
     if (ptr)
         memset(ptr, 0, size);
