@@ -424,6 +424,7 @@ static void on_alarm(uv_timer_t *timer)
 static void arm(struct mu_feed *feed)
 {
     mu_time first = feed->held_until, now = mu_clock_now();
+    uint64_t ms, old = (uint64_t)(now / MU_MS) - uv_now(feed->http->config.loop);
 
     for (struct mu_list *at = feed->pages.next; at != &feed->pages; at = at->next) {
         const struct page *page = MU_CONTAINER_OF(at, struct page, link);
@@ -434,9 +435,8 @@ static void arm(struct mu_feed *feed)
         uv_timer_stop(&feed->alarm);
         return;
     }
-    uv_update_time(feed->http->config.loop);
-    uv_timer_start(&feed->alarm, on_alarm,
-                   first > now ? (uint64_t)((first - now + MU_MS - 1) / MU_MS) : 0, 0);
+    ms = first > now ? (uint64_t)((first - now + MU_MS - 1) / MU_MS) : 0;
+    uv_timer_start(&feed->alarm, on_alarm, ms + old, 0); /* the loop's clock may be old */
 }
 
 /* Pages that are past its number and wait get it alone; their `next` stays. */
