@@ -18,7 +18,6 @@
 #include "daemon/secret.h"
 #include "load/bench.h"
 #include "load/cost.h"
-#include "wire/msg.h"
 
 #define DOWN_INTERVALS 6 /* the down time of our own conductor: 60 s at 10 s */
 #define CORES_MAX      1023
@@ -112,7 +111,7 @@ static int read_beats(const struct mu_args *args, struct mu_bench_beats *beats)
     if (code == MU_EXIT_OK)
         code = read_int(args, "agents", 1, MU_BENCH_AGENTS_MAX, &beats->agents);
     if (code == MU_EXIT_OK)
-        code = read_int(args, "bundle", 1, MU_INDEXES_MAX, &beats->bundle);
+        code = read_int(args, "bundle", 1, MU_BENCH_BUNDLE_MAX, &beats->bundle);
     if (code == MU_EXIT_OK)
         code = read_int(args, "sockets", 1, MU_BENCH_SOCKETS, &beats->sockets);
     if (code == MU_EXIT_OK)
@@ -238,7 +237,7 @@ static int start_own(struct bench *b, struct mu_err *err)
              "[DEFAULT]\nreport_interval = %s\nservice_down_time = %s\n"
              "[conductor]\nmax_agents = %" PRIu32 "\n[log]\nlevel = warn\n",
              mu_dur_text(interval, report), mu_dur_text(DOWN_INTERVALS * interval, down),
-             b->beats.agents + MU_INDEXES_MAX);
+             b->beats.agents + MU_BENCH_BUNDLE_MAX);
     b->own.store = mu_args_value(b->args, "store");
     b->own.stopped = &stopped;
     snprintf(b->own.listen, sizeof(b->own.listen), "127.0.0.1:0");
