@@ -93,14 +93,16 @@ int mu_conductor_restore(struct mu_conductor *c, const struct mu_who *who, const
     return restore_session(c, row, slot);
 }
 
-int mu_conductor_begin(struct mu_conductor *c, mu_time now, mu_wall wall)
+int mu_conductor_restored(struct mu_conductor *c)
+{
+    mu_sessions_restored(&c->sessions);
+    return mu_roster_loaded(c->roster);
+}
+
+void mu_conductor_begin(struct mu_conductor *c, mu_time now, mu_wall wall)
 {
     struct mu_evidence evidence = mu_no_evidence;
-    int rv = mu_roster_loaded(c->roster);
 
-    if (rv != 0)
-        return rv;
-    mu_sessions_restored(&c->sessions);
     c->now = c->wall_at = c->began = now;
     c->wall = c->began_wall = wall;
     mu_roster_clock(c->roster, now, wall);
@@ -108,7 +110,6 @@ int mu_conductor_begin(struct mu_conductor *c, mu_time now, mu_wall wall)
     mu_admit_init(&c->admit, c->config.join_rate, now);
     evidence.count = mu_roster_begin(c->roster, mu_heart_time(c));
     mu_heart_tell(c, MU_WHY_STARTED, &evidence, NULL, NULL);
-    return 0;
 }
 
 struct mu_roster *mu_conductor_roster(struct mu_conductor *c)

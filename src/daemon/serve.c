@@ -356,7 +356,14 @@ static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)
     rv = mu_conductor_new(&rooms->conductor, &cc, &ports, mu_clock_now(), mu_clock_wall());
     if (rv)
         return mu_err_wrap(err, rv, "conductor");
-    return mu_store_load(rooms->store, restore_row, rooms, err);
+    rv = mu_store_load(rooms->store, restore_row, rooms, err);
+    if (rv)
+        return rv;
+    rv = mu_conductor_restored(rooms->conductor);
+    if (rv == MU_EEXIST)
+        return mu_err_set(err, rv, "store %s: two of its agents have one name or one UUID",
+                          config->store);
+    return rv ? mu_err_set(err, rv, "conductor: out of memory") : 0;
 }
 
 static int build_outlets(struct mu_rooms *rooms, struct mu_err *err)
@@ -439,11 +446,7 @@ static int build(struct mu_rooms *rooms, struct mu_err *err)
         rv = build_doors(rooms, err);
     if (rv)
         return rv;
-    rv = mu_conductor_begin(rooms->conductor, mu_clock_now(), mu_clock_wall());
-    if (rv)
-        return mu_err_set(err, rv, "conductor: %s",
-                          rv == MU_EEXIST ? "two agents of the store have one name"
-                                          : muster_strerror(rv));
+    mu_conductor_begin(rooms->conductor, mu_clock_now(), mu_clock_wall());
     uv_timer_start(&rooms->tick, on_tick, TICK_MS, TICK_MS);
     uv_check_start(&rooms->sweep, on_sweep);
     if (rooms->options->ports_file)

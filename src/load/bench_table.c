@@ -108,7 +108,7 @@ static int restore_all(struct table *t)
         mu_rng_uuid(&t->rng, who.uuid);
         rv = mu_conductor_restore(t->conductor, &who, &row, 0);
     }
-    return rv;
+    return rv ? rv : mu_conductor_restored(t->conductor);
 }
 
 /* --- what is timed ------------------------------------------------------------------------------
@@ -230,8 +230,8 @@ static int measure(struct table *t, struct mu_figures *out, struct mu_err *err)
     if ((rv = make_conductor(t)) != 0 || (rv = restore_all(t)) != 0)
         return rv;
     ns = (double)(mu_clock_now() - began) / t->n;
-    if ((rv = mu_conductor_begin(t->conductor, t->now, 0)) != 0 ||
-        (rv = mu_cost_read(getpid(), &after, err)) != 0)
+    mu_conductor_begin(t->conductor, t->now, 0);
+    if ((rv = mu_cost_read(getpid(), &after, err)) != 0)
         return rv;
     mu_figures_add(out, "agents", t->n, 0, "%s agents");
     mu_figures_add(out, "bytes_per_agent", (double)(after.memory - before.memory) / t->n, 1,

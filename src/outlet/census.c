@@ -98,13 +98,14 @@ static struct mu_census_line *line_of(struct mu_census *census, const char *zone
     return line;
 }
 
-/* Finds most lines without a hash of their texts. A zone's text is one for all its agents, and two
- * binaries have seldom the same length; where that misleads, it only takes longer. */
+/* Finds most lines without a hash of all of their texts: zones differ in their last letters, and
+ * binaries in length. Where they do not, it only takes longer. */
 static struct mu_census_line *line_near(struct mu_census *census, const char *zone,
                                         const char *binary)
 {
-    uint16_t *near =
-        &census->near[((uintptr_t)zone / 16 + strlen(binary)) % MU_ARRAY_LEN(census->near)];
+    size_t n = strlen(zone);
+    uint64_t hash = hash_text(strlen(binary), zone + (n > 4 ? n - 4 : 0));
+    uint16_t *near = &census->near[hash % MU_ARRAY_LEN(census->near)];
     const struct pair pair = {zone, binary};
     struct mu_census_line *line;
 

@@ -443,6 +443,8 @@ int mu_world_revive(struct mu_world *w)
         if (w->disk.rows[i].row.id)
             rv = restore(w, &w->disk.rows[i].row);
     if (!rv)
+        rv = mu_conductor_restored(w->conductor);
+    if (!rv)
         rv = mu_bus_attach(mu_conductor_bus(w->conductor), sink_store, w);
     if (!rv)
         rv = mu_bus_attach(mu_conductor_bus(w->conductor), sink_seen, w);
@@ -451,9 +453,9 @@ int mu_world_revive(struct mu_world *w)
     w->seq = w->seq_end ? w->seq_end : 1;
     w->seq_end = w->seq + GRANT;
     mu_bus_grant(mu_conductor_bus(w->conductor), w->seq, w->seq_end);
-    rv = mu_conductor_begin(w->conductor, w->now, wall);
+    mu_conductor_begin(w->conductor, w->now, wall);
     mu_world_plan(w, w->now + TICK, (struct mu_item){.what = H_TICK, .id = w->epoch});
-    return rv ? rv : w->rv;
+    return w->rv;
 }
 
 void mu_world_freeze_store(struct mu_world *w, bool frozen)

@@ -229,7 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     mu_bus_grant(mu_conductor_bus(p.c), 1, UINT64_MAX);
     mu_bus_attach(mu_conductor_bus(p.c), sink, &p);
-    (void)mu_conductor_begin(p.c, p.now, 1700000000000);
+    mu_conductor_begin(p.c, p.now, 1700000000000);
     mu_cur_init(&cur, data, size);
     while (mu_cur_left(&cur) >= 3) {
         uint8_t op = mu_cur_u8(&cur);

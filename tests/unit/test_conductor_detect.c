@@ -95,6 +95,7 @@ static void another_detector_takes_nothing_over(void **state)
     struct rig r;
     struct rig_sender s;
     struct mu_policies other;
+    const uint8_t nothing[MU_DETECT_STATE_MAX] = {0};
 
     set_up(&r);
     rig_join(&r, &s, "h", 5);
@@ -104,6 +105,7 @@ static void another_detector_takes_nothing_over(void **state)
     other.at[0].times.phi = 2;
     mu_conductor_policies(r.c, &other, r.now);
     assert_string_equal(pulse_of(&r, "h").detector->name, "phi");
+    assert_memory_equal(pulse_of(&r, "h").learned, nothing, sizeof(nothing));
     assert_true(down_after(&r, "h") == 30 * MU_SEC);
     rig_live(&r, &s, (MU_DETECT_LEARNED + 1) * MU_SEC);
     assert_int_equal(down_after(&r, "h") / MU_MS, 4605); /* 2 ln 10 s */

@@ -132,7 +132,7 @@ static void restore_survives_each_failing_allocation(void **state)
             FAULT_CHECK(rv);
         }
         if (rv == 0) {
-            rv = mu_conductor_begin(r->c, r->now, r->wall);
+            rv = mu_conductor_restored(r->c);
             FAULT_CHECK(rv);
         }
         rig_free(r);

@@ -62,6 +62,30 @@ static void detectors_have_the_names_of_the_configuration(void **state)
     assert_string_equal(words, MU_DETECT_WORDS);
 }
 
+static void bounds_are_the_policys(void **state)
+{
+    static const struct mu_times t = {
+        .interval = 10, .suspect = 25, .down = 60, .floor = 35}; /* ns: the unit is nothing to it */
+    static const struct {
+        mu_dur suspect, down, suspect_is, down_is;
+    } cases[] = {
+        {20, 50, 20, 50}, {26, 61, 25, 60}, {14, 34, 15, 35}, {-5, 0, 15, 35}, {22, 20, 22, 35},
+    };
+    static const struct mu_times tight = {.interval = 10, .suspect = 14, .down = 15, .floor = 11};
+    mu_time suspect_at, down_at;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        mu_detect_bound(&t, 100, cases[i].suspect, cases[i].down, &suspect_at, &down_at);
+        assert_int_equal(suspect_at, 100 + cases[i].suspect_is);
+        assert_int_equal(down_at, 100 + cases[i].down_is);
+    }
+    mu_detect_bound(&tight, 100, 0, 12, &suspect_at, &down_at);
+    assert_int_equal(suspect_at, 112); /* not after death */
+    assert_int_equal(down_at, 112);
+    mu_detect_bound(&tight, 100, 0, 20, &suspect_at, &down_at);
+    assert_int_equal(suspect_at, 114);
+}
+
 static void deadline_says_the_same_after_every_beat(void **state)
 {
     struct life l = life_of(MU_DETECT_DEADLINE,
@@ -126,6 +150,29 @@ static void two_window_expects_by_the_later_of_two_windows(void **state)
     beats(&l, 1, 13000);
     assert_true(fabs(number(&l, 0, "expected after") - 10) < 0.02);
     beats(&l, 1, 14000); /* 4 s after it: the short window's alone counts, 10 s */
+    assert_true(fabs(number(&l, 0, "expected after") - 10) < 0.02);
+}
+
+static void two_window_follows_a_shorter_way_within_its_long_window(void **state)
+{
+    struct life l = life_of(MU_DETECT_TWO_WINDOW, slow);
+
+    beats(&l, 1001, 10000);
+    beats(&l, 1, 7000); /* the way became 3 s shorter for good */
+    beats(&l, 500, 10000);
+    /* Of which it forgets exp(-1/2), and the mean gap, which is a bit too short for the same
+     * reason, makes up for half of the rest. */
+    assert_true(fabs(number(&l, 0, "expected after") - (10 + 3 * exp(-0.5) / 2)) < 0.01);
+}
+
+static void two_window_expects_nothing_half_an_interval_late(void **state)
+{
+    struct life l = life_of(MU_DETECT_TWO_WINDOW, slow);
+
+    beats(&l, 1001, 10000);
+    beats(&l, 3, 6000); /* 12 s early in all; but that may be a beat more */
+    assert_true(fabs(number(&l, 0, "expected after") - 15) < 0.02);
+    beats(&l, 1, 61000); /* nothing is known of where it should have come */
     assert_true(fabs(number(&l, 0, "expected after") - 10) < 0.02);
 }
 
@@ -197,11 +244,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(detectors_have_the_names_of_the_configuration),
+        cmocka_unit_test(bounds_are_the_policys),
         cmocka_unit_test(deadline_says_the_same_after_every_beat),
         cmocka_unit_test(two_window_of_steady_beats_waits_half_an_interval_more),
         cmocka_unit_test(two_window_takes_the_most_that_a_beat_was_late),
         cmocka_unit_test(two_window_fades_the_margin_to_a_third_in_20000_beats),
         cmocka_unit_test(two_window_expects_by_the_later_of_two_windows),
+        cmocka_unit_test(two_window_follows_a_shorter_way_within_its_long_window),
+        cmocka_unit_test(two_window_expects_nothing_half_an_interval_late),
         cmocka_unit_test(two_window_learns_nothing_from_a_death),
         cmocka_unit_test(two_window_is_not_misled_by_a_beat_said_twice),
         cmocka_unit_test(phi_is_a_multiple_of_the_mean_gap),
