@@ -12,6 +12,7 @@
 
 #include "base/addr.h"
 #include "cli/ask.h"
+#include "cli/child.h"
 #include "cli/commands.h"
 #include "cli/own.h"
 #include "cli/print.h"
@@ -358,12 +359,16 @@ static int measure(struct bench *b, size_t kind)
 {
     struct sigaction action = {.sa_handler = stop};
     struct mu_err err = {0};
-    int rv, code;
+    int rv, code, status;
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* there is something to clean up first */
     rv = kinds[kind].run(b, mu_args_operands(b->args)[1], &err);
+    if (rv && b->own.pid > 0 && mu_child_ended(b->own.pid, &status)) {
+        b->own.pid = 0;
+        rv = mu_own_told(&b->own, "conductor", &err);
+    }
     mu_own_clean(&b->own);
     if (b->figures.n > 0 && (rv == 0 || stopped)) {
         code = print(b->args, kinds[kind].name, &b->figures);
