@@ -64,11 +64,11 @@ void *mu_realloc(void *ptr, size_t n, size_t size)
 
 void *mu_alloc_aligned(size_t align, size_t size)
 {
-    void *ptr = fault() ? NULL : aligned_alloc(align, size);
+    void *ptr = NULL;
 
-    if (ptr)
-        memset(ptr, 0, size);
-    return counted(ptr);
+    if (fault() || posix_memalign(&ptr, align, size) != 0)
+        return counted(NULL);
+    return memset(ptr, 0, size);
 }
 
 void mu_free(void *ptr)

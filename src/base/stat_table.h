@@ -11,6 +11,10 @@
       "Datagrams dropped: malformed, wrong version, unknown session or bad tag.")                  \
     X(MU_STAT_DATAGRAMS_OLD, "muster_datagrams_replayed_total", COUNTER,                           \
       "Datagrams dropped: old or repeated sequence number.")                                       \
+    X(MU_STAT_DATAGRAMS_DROPPED, "muster_datagrams_dropped_total", COUNTER,                        \
+      "Datagrams that the kernel dropped since the receive buffer was full.")                      \
+    X(MU_STAT_RECEIVE_BUFFER, "muster_receive_buffer_bytes", GAUGE,                                \
+      "The receive buffer that the datagram socket got, as it is asked for.")                      \
     X(MU_STAT_RESYNCS, "muster_resyncs_total", COUNTER, "Resyncs answered to an older epoch.")     \
     X(MU_STAT_FRAMES, "muster_frames_total", COUNTER, "Frames received on streams.")               \
     X(MU_STAT_FRAMES_BAD, "muster_frames_invalid_total", COUNTER,                                  \

@@ -217,7 +217,7 @@ static int adopt_datagrams(struct mu_transport *t, int fd, struct mu_err *err)
 
     if (rv)
         return rv;
-    mu_socket_receive_buffer(fd, t->config.receive_buffer);
+    mu_socket_receive_buffer_least(fd, t->config.receive_buffer);
     return mu_udp_add(t->udp, fd, err);
 }
 

@@ -85,7 +85,7 @@ struct mu_transport_stats {
     uint64_t refused;    /* connections closed at once, for want of room or descriptors */
     uint64_t silent;     /* streams closed because they owed a frame */
     uint64_t overflowed; /* streams closed because they did not read what was sent */
-    int receive_buffer;  /* bytes that were got, of the smallest */
+    int receive_buffer;  /* bytes that were got, of the smallest; 0 without a datagram socket */
 };
 void mu_transport_stats(struct mu_transport *t, struct mu_transport_stats *out);
 

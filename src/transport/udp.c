@@ -15,6 +15,8 @@
 #include <uv.h>
 
 #include "base/mem.h"
+#include "base/stat.h"
+#include "loop/socket.h"
 #include "transport/datagrams.h"
 
 #define WAKE_MAX   512 /* datagrams; one batch goes beyond it */
@@ -104,12 +106,14 @@ static int memory_of(int fd, uint32_t mem[SK_MEMINFO_VARS])
  * that one tells of a loss only when the next datagram has got through. */
 static void count_drops(struct udp_socket *s)
 {
-    uint32_t mem[SK_MEMINFO_VARS];
+    uint32_t mem[SK_MEMINFO_VARS], fresh;
 
     if (memory_of(s->fd, mem))
         return;
-    s->udp->drops += mem[SK_MEMINFO_DROPS] - s->drops;
+    fresh = mem[SK_MEMINFO_DROPS] - s->drops;
     s->drops = mem[SK_MEMINFO_DROPS];
+    s->udp->drops += fresh;
+    mu_stat_add(MU_STAT_DATAGRAMS_DROPPED, fresh);
 }
 
 uint64_t mu_udp_drops(struct mu_udp *udp)
@@ -178,7 +182,6 @@ int mu_udp_add(struct mu_udp *udp, int fd, struct mu_err *err)
 {
     struct udp_socket *s = mu_alloc(sizeof(*s));
     uint32_t mem[SK_MEMINFO_VARS];
-    socklen_t len = sizeof(int);
     int one = 1, rv;
 
     if (!s)
@@ -195,7 +198,7 @@ int mu_udp_add(struct mu_udp *udp, int fd, struct mu_err *err)
         s->drops = mem[SK_MEMINFO_DROPS];
     /* Refused before Linux 5.0: then each message is one datagram. */
     (void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
-    (void)getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &s->receive_buffer, &len);
+    s->receive_buffer = mu_socket_has_receive_buffer(fd);
     uv_poll_start(&s->poll, UV_READABLE, on_readable);
     DL_APPEND(udp->sockets, s);
     udp->handles++;
