@@ -158,7 +158,7 @@ class Run:
         args, out = sys.argv[1:], []
         while args:
             arg = args.pop(0)
-            if arg == '--markdown':
+            if arg in ('--markdown', '--svg'):
                 args.pop(0)
             else:
                 out.append(arg)
