@@ -48,7 +48,8 @@ def postgresql():
         return None
     folder, port, user = own_folder('postgresql', 'postgres'), lib.free_port(), as_user('postgres')
     data = os.path.join(folder, 'data')
-    quietly([*user, found[-1] + '/initdb', '-D', data, '-A', 'trust', '-U', 'muster'], cwd='/')
+    quietly([*user, found[-1] + '/initdb', '-D', data, '-A', 'trust', '-U', 'muster', '-E', 'UTF8',
+             '--no-locale'], cwd='/')
     run.start([*user, found[-1] + '/postgres', '-D', data, '-p', str(port), '-h', '127.0.0.1', '-k', folder],
               stderr=subprocess.DEVNULL, cwd='/')
     lib.until(lambda: lib.reaches(port), 'PostgreSQL listens')
@@ -61,13 +62,14 @@ def postgresql():
 
 
 def mariadb():
-    if not shutil.which('mariadbd') or not shutil.which('mariadb-install-db'):
+    server = shutil.which('mariadbd', path='/usr/sbin:/usr/local/sbin:' + os.environ['PATH'])
+    if not server or not shutil.which('mariadb-install-db'):
         return None
     folder, port, user = own_folder('mariadb', 'mysql'), lib.free_port(), as_user('mysql')
     data, sock = os.path.join(folder, 'data'), os.path.join(folder, 'sock')
-    quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}', '--auth-root-authentication-method=normal'],
-            cwd='/')
-    run.start([*user, 'mariadbd', '--no-defaults', f'--datadir={data}', f'--port={port}',
+    quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}',
+             '--auth-root-authentication-method=normal'], cwd='/')
+    run.start([*user, server, '--no-defaults', f'--datadir={data}', f'--port={port}',
                '--bind-address=127.0.0.1', f'--socket={sock}'], stderr=subprocess.DEVNULL, cwd='/')
     lib.until(lambda: lib.reaches(port), 'MariaDB listens')
     quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e',
@@ -83,7 +85,7 @@ def known(url):
     """Whether this muster has the driver of @url."""
     done = subprocess.run([lib.MUSTER, 'db', 'status', '--store', url], capture_output=True, text=True,
                           timeout=60, check=False)
-    return 'no such kind' not in done.stderr
+    return 'no such kind' not in done.stderr and 'the plugin' not in done.stderr
 
 
 def pauses(url):

@@ -22,8 +22,9 @@ import time
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.environ.get('BUILD', os.path.join(HERE, '../build'))
+BUILD = os.path.abspath(os.environ.get('BUILD', os.path.join(HERE, '../build')))
 MUSTER = os.environ.get('MUSTER', os.path.join(BUILD, 'muster'))
+os.environ.setdefault('MUSTER_PLUGIN_DIR', BUILD)  # drivers that were built, not installed
 RPS = '/sys/class/net/lo/queues/rx-0/rps_cpus'
 
 
