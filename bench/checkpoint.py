@@ -5,6 +5,7 @@ PostgreSQL and MariaDB are started for this run, with their defaults, on scratch
 built in, or not installed, is left out and said so."""
 
 import glob
+import json
 import os
 import pwd
 import shutil
@@ -47,7 +48,8 @@ def postgresql():
         return None
     folder, port, user = own_folder('postgresql', 'postgres'), lib.free_port(), as_user('postgres')
     data = os.path.join(folder, 'data')
-    quietly([*user, found[-1] + '/initdb', '-D', data, '-A', 'trust', '-U', 'muster'], cwd='/')
+    quietly([*user, found[-1] + '/initdb', '-D', data, '-A', 'trust', '-U', 'muster', '-E', 'UTF8',
+             '--no-locale'], cwd='/')
     run.start([*user, found[-1] + '/postgres', '-D', data, '-p', str(port), '-h', '127.0.0.1', '-k', folder],
               stderr=subprocess.DEVNULL, cwd='/')
     lib.until(lambda: lib.reaches(port), 'PostgreSQL listens')
@@ -60,13 +62,14 @@ def postgresql():
 
 
 def mariadb():
-    if not shutil.which('mariadbd') or not shutil.which('mariadb-install-db'):
+    server = shutil.which('mariadbd', path='/usr/sbin:/usr/local/sbin:' + os.environ['PATH'])
+    if not server or not shutil.which('mariadb-install-db'):
         return None
     folder, port, user = own_folder('mariadb', 'mysql'), lib.free_port(), as_user('mysql')
     data, sock = os.path.join(folder, 'data'), os.path.join(folder, 'sock')
-    quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}', '--auth-root-authentication-method=normal'],
-            cwd='/')
-    run.start([*user, 'mariadbd', '--no-defaults', f'--datadir={data}', f'--port={port}',
+    quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}',
+             '--auth-root-authentication-method=normal'], cwd='/')
+    run.start([*user, server, '--no-defaults', f'--datadir={data}', f'--port={port}',
                '--bind-address=127.0.0.1', f'--socket={sock}'], stderr=subprocess.DEVNULL, cwd='/')
     lib.until(lambda: lib.reaches(port), 'MariaDB listens')
     quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e',
@@ -82,19 +85,26 @@ def known(url):
     """Whether this muster has the driver of @url."""
     done = subprocess.run([lib.MUSTER, 'db', 'status', '--store', url], capture_output=True, text=True,
                           timeout=60, check=False)
-    return 'scheme' not in done.stderr and 'no such store' not in done.stderr
+    return 'no such kind' not in done.stderr and 'the plugin' not in done.stderr
 
 
 def pauses(url):
     """The longest pause of the loop, in s, while N agents beat and are checkpointed."""
     conductor = lib.Conductor(run, store=url, more=f'max_agents = {2 * N}\ncheckpoint_interval = 5s\n'
                               'join_rate = 100000\n')
-    words = ['-n', N, '-b', 280, '--warm', '10s', '--for', '10s' if run.quick else '210s']
+    load = run.start([lib.MUSTER, 'bench', 'beats', '-n', N, '-b', 280, '--warm', '0s', '--json',
+                      '--for', '12s' if run.quick else '220s', *conductor.where],
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in load.stderr:
+        if line.startswith('all agents have joined'):
+            break
     before = conductor.metrics()
-    got = run.bench('beats', *words, *conductor.where)
+    out = load.stdout.read()
     after = conductor.metrics()
     run.end_child(conductor.process)
-    return lib.longest_lag(before, after), got['ack_p99_us'] / 1000
+    if load.wait() != 0:
+        raise SystemExit('the load failed')
+    return lib.longest_lag(before, after), json.loads(out)['ack_p99_us'] / 1000
 
 
 for what, maker in (('SQLite', lambda: sqlite), ('PostgreSQL', postgresql), ('MariaDB', mariadb)):
@@ -116,6 +126,6 @@ for what, maker in (('SQLite', lambda: sqlite), ('PostgreSQL', postgresql), ('Ma
     lag, ack = pauses(make('pauses'))
     if lag is not None:
         run.row(f'{what}: longest pause of the loop, {N:,} agents', f'<= {lag * 1000:.0f} ms', '<= 20 ms',
-                lag <= 0.0216)
+                lag <= 0.02)
     run.row(f'{what}: acks of beats meanwhile, p99', f'{ack:.1f} ms')
 run.end()

@@ -69,8 +69,10 @@ def svg(costs, sizes):
     return '\n'.join(lines) + '\n'
 
 
-got = [measure(n) for n in SIZES]
-for n, (cost, size) in zip(SIZES, got):
+got = []
+for n in SIZES:
+    cost, size = measure(n)
+    got.append((cost, size))
     run.row(f'{n:,} agents: CPU a lone beat, acked', f'{cost:.2f} us')
     run.row('the same: memory an agent', f'{size:,.0f} bytes')
 if run.options.svg:

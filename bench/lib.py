@@ -22,8 +22,9 @@ import time
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.environ.get('BUILD', os.path.join(HERE, '../build'))
+BUILD = os.path.abspath(os.environ.get('BUILD', os.path.join(HERE, '../build')))
 MUSTER = os.environ.get('MUSTER', os.path.join(BUILD, 'muster'))
+os.environ.setdefault('MUSTER_PLUGIN_DIR', BUILD)  # drivers that were built, not installed
 RPS = '/sys/class/net/lo/queues/rx-0/rps_cpus'
 
 
@@ -158,7 +159,7 @@ class Run:
         args, out = sys.argv[1:], []
         while args:
             arg = args.pop(0)
-            if arg == '--markdown':
+            if arg in ('--markdown', '--svg'):
                 args.pop(0)
             else:
                 out.append(arg)

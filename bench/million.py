@@ -5,6 +5,7 @@ Nobody who beats may be told down, each death must be told in time, events must 
 answer. Lateness is counted from the moment of the agent's last beat, by the sender's clock, and the down
 time; the conductor's own silence_ms has to agree. The load is kept on the other core."""
 
+import json
 import os
 import subprocess
 import threading
@@ -65,7 +66,7 @@ def wall_ms(text):
 
 def last_number(conductor):
     newest = conductor.json('/v1/events?limit=1')['events']
-    return newest[-1]['event'] if newest else 0
+    return newest[-1]['seq'] if newest else 0
 
 
 conductor = lib.Conductor(run, times=(INTERVAL, DOWN), store=run.options.store,
@@ -88,7 +89,7 @@ watch.start()
 out = load.stdout.read()
 if load.wait() != 0:
     raise SystemExit('the load failed')
-got = lib.json.loads(out)
+got = json.loads(out)
 # The load is gone: whoever lived falls silent now, which is no verdict to be judged here.
 stop_ms = time.time() * 1000
 watch.over = True
@@ -101,7 +102,8 @@ share = (steady[-1]['cpu'] - steady[0]['cpu']) / 1e9 / span
 most = max(s['memory'] for s in steady)
 run.row('beats taken in, over all', f'{got["beats_per_s"]:,.0f}/s')
 run.row('conductor, with acks', f'{share:.3f} of a core', '<= 0.4', share <= 0.4 if not run.quick else None)
-run.row('resident', f'{most / 1e6:.1f} MB, {(most - 32e6) / N:.0f} bytes each + 32 MB', '<= 200 + 32 MB',
+each = f', {(most - 32e6) / N:.0f} bytes each + 32 MB' if most > 32e6 else ''
+run.row('resident', f'{most / 1e6:.1f} MB{each}', '<= 200 + 32 MB',
         most <= 200 * N + 32e6 if not run.quick else None)
 run.row('beats unanswered / datagrams dropped', f'{got["unanswered"]:,} / {got["drops"]:,}')
 run.row('acks: p50 / p99 / max', ' / '.join(f'{got[f"ack_{k}_us"] / 1000:.1f}' for k in ('p50', 'p99', 'max'))

@@ -12,13 +12,13 @@
 
 #include "base/addr.h"
 #include "cli/ask.h"
+#include "cli/child.h"
 #include "cli/commands.h"
 #include "cli/own.h"
 #include "cli/print.h"
 #include "daemon/secret.h"
 #include "load/bench.h"
 #include "load/cost.h"
-#include "wire/msg.h"
 
 #define DOWN_INTERVALS 6 /* the down time of our own conductor: 60 s at 10 s */
 #define CORES_MAX      1023
@@ -112,7 +112,7 @@ static int read_beats(const struct mu_args *args, struct mu_bench_beats *beats)
     if (code == MU_EXIT_OK)
         code = read_int(args, "agents", 1, MU_BENCH_AGENTS_MAX, &beats->agents);
     if (code == MU_EXIT_OK)
-        code = read_int(args, "bundle", 1, MU_INDEXES_MAX, &beats->bundle);
+        code = read_int(args, "bundle", 1, MU_BENCH_BUNDLE_MAX, &beats->bundle);
     if (code == MU_EXIT_OK)
         code = read_int(args, "sockets", 1, MU_BENCH_SOCKETS, &beats->sockets);
     if (code == MU_EXIT_OK)
@@ -238,7 +238,7 @@ static int start_own(struct bench *b, struct mu_err *err)
              "[DEFAULT]\nreport_interval = %s\nservice_down_time = %s\n"
              "[conductor]\nmax_agents = %" PRIu32 "\n[log]\nlevel = warn\n",
              mu_dur_text(interval, report), mu_dur_text(DOWN_INTERVALS * interval, down),
-             b->beats.agents + MU_INDEXES_MAX);
+             b->beats.agents + MU_BENCH_BUNDLE_MAX);
     b->own.store = mu_args_value(b->args, "store");
     b->own.stopped = &stopped;
     snprintf(b->own.listen, sizeof(b->own.listen), "127.0.0.1:0");
@@ -359,12 +359,16 @@ static int measure(struct bench *b, size_t kind)
 {
     struct sigaction action = {.sa_handler = stop};
     struct mu_err err = {0};
-    int rv, code;
+    int rv, code, status;
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* there is something to clean up first */
     rv = kinds[kind].run(b, mu_args_operands(b->args)[1], &err);
+    if (rv && b->own.pid > 0 && mu_child_ended(b->own.pid, &status)) {
+        b->own.pid = 0;
+        rv = mu_own_told(&b->own, "conductor", &err);
+    }
     mu_own_clean(&b->own);
     if (b->figures.n > 0 && (rv == 0 || stopped)) {
         code = print(b->args, kinds[kind].name, &b->figures);

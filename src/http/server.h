@@ -32,6 +32,7 @@ struct mu_peer {
 struct mu_slice {
     struct mu_list link;
     bool begun; /* takes turns */
+    bool light; /* holds nothing much: takes turns at once */
     bool (*step)(struct mu_slice *slice);
 };
 
@@ -61,7 +62,8 @@ void mu_server_answered(struct mu_req *req);
 
 /* Slices take turns, and have all together about a millisecond of one turn of the loop, so that
  * sockets are read in between however many ask. A few of them are at work at a time, since each
- * holds half an answer; the others wait for theirs. @slice may be done when this returns. */
+ * holds half an answer; the others wait for theirs, but for light ones. @slice may be done when
+ * this returns. */
 void mu_server_slice(struct mu_http *http, struct mu_slice *slice);
 bool mu_server_turn_over(const struct mu_http *http);
 /* It will not be called again. */

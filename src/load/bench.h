@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "load/figures.h"
+#include "wire/msg.h"
 
 /* The conductor that is measured. */
 struct mu_bench_target {
@@ -30,6 +31,7 @@ struct mu_bench_target {
 };
 
 #define MU_BENCH_KILLS_MAX  16
+#define MU_BENCH_BUNDLE_MAX MU_INDEXES_MAX
 #define MU_BENCH_SOCKETS    64
 #define MU_BENCH_AGENTS_MAX 4000000
 
@@ -41,7 +43,7 @@ struct mu_bench_kill { /* at a time after all have joined, so many agents fall s
 
 struct mu_bench_beats {
     uint32_t agents;  /* rounded up to whole bundles; bench@h0000000 and on */
-    uint32_t bundle;  /* agents a session, and a beat: 1 to MU_INDEXES_MAX */
+    uint32_t bundle;  /* agents a session, and a beat: 1 to MU_BENCH_BUNDLE_MAX */
     uint32_t sockets; /* that datagrams are sent from: 1 to MU_BENCH_SOCKETS */
     mu_dur interval;  /* of each agent; the conductor may set another */
     double rate;      /* beats a second, whatever the interval; 0 = as it says */

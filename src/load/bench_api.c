@@ -155,8 +155,11 @@ int mu_bench_api(struct mu_bench_target *to, const struct mu_bench_beats *beats,
 {
     struct client *clients = mu_calloc(api->clients, sizeof(*clients));
     struct mu_crew *crew = NULL;
-    int rv = clients ? mu_bench_pin(to, err) : mu_err_set(err, MU_ENOMEM, "out of memory");
+    int rv;
 
+    if (!clients)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    rv = mu_bench_pin(to, err);
     if (rv == 0)
         rv = mu_crew_new(&crew, to, beats, err);
     if (rv == 0)

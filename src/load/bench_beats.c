@@ -69,7 +69,8 @@ int mu_bench_join(const struct mu_bench_target *to, struct mu_crew *crew, mu_dur
                   struct mu_err *err)
 {
     mu_time began = mu_clock_now(), told = began;
-    int rv = 0;
+    struct mu_bench_look look;
+    int rv = mu_bench_look(to, &look, err); /* who is not there is found out at once */
 
     while (rv == 0 && !mu_crew_all_joined(crew) && !*to->stop) {
         char line[96];

@@ -327,10 +327,15 @@ static unsigned read_streams(struct mu_crew *crew)
     return n > 0 ? (unsigned)n : 0;
 }
 
+/* Once all are in, a joiner's stream is only kept open. */
+static bool reads_streams(const struct mu_crew *crew)
+{
+    return crew->streams || crew->n < crew->total;
+}
+
 static unsigned read_all(struct mu_crew *crew)
 {
-    bool streams = crew->streams || crew->n < crew->total;
-    unsigned n = streams ? read_streams(crew) : 0;
+    unsigned n = reads_streams(crew) ? read_streams(crew) : 0;
 
     for (uint32_t i = 0; i < crew->want->sockets && !crew->want->no_acks && !crew->streams; i++)
         n += receive(crew, crew->fds[i]);
@@ -371,7 +376,8 @@ static bool send_due(struct mu_crew *crew, enum mu_crew_mode mode, mu_time now)
 
 static void wait_for(struct mu_crew *crew, enum mu_crew_mode mode, mu_time until)
 {
-    struct pollfd fds[MU_BENCH_SOCKETS + 1] = {{.fd = crew->epoll, .events = POLLIN}};
+    struct pollfd fds[MU_BENCH_SOCKETS + 1] = {
+        {.fd = reads_streams(crew) ? crew->epoll : -1, .events = POLLIN}};
     mu_time now = mu_clock_now(), at = until;
     struct timespec wait;
     nfds_t n = 1;
