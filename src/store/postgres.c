@@ -183,20 +183,24 @@ static void put_event(struct mu_postgres *db, const void *items, size_t i)
     put_word(db, c++, words.detail);
 }
 
-/* Those that are there already, since the answer to an earlier try was lost, are not counted. */
 static int send_events(struct mu_postgres *db, struct mu_err *err)
 {
     uint64_t added = 0;
-    int rv = mu_pg_send(db, MU_PG_EVENT, 0, 9, &added, err);
+    int rv = mu_pg_send(db, db->event_insert, 0, 9, &added, err);
 
     db->added += added;
     return rv;
 }
 
+/* Numbers may be there already when the answer to an earlier try was lost. To look out for them
+ * costs a fifth more, so that is done only then. What was there is not counted. */
 static int put_events(struct mu_postgres *db, const struct mu_batch *batch, int64_t *added,
                       struct mu_err *err)
 {
+    if (!batch->nevents)
+        return 0;
     db->added = 0;
+    db->event_insert = batch->events[0].seq > db->newest ? MU_PG_EVENT : MU_PG_EVENT_AGAIN;
     int rv = put_all(db, batch->events, batch->nevents, put_event, send_events, err);
     *added = (int64_t)db->added;
     return rv;
@@ -258,9 +262,13 @@ static int commit(void *st, const struct mu_batch *batch, struct mu_err *err)
     if (!rv)
         rv = put_meta(db, added, batch->grant, next, err);
     rv = mu_pg_end(db, rv, err);
-    if (!rv && batch->grant > db->limit)
+    if (rv)
+        return rv;
+    if (batch->grant > db->limit)
         db->limit = batch->grant;
-    return rv;
+    if (batch->nevents && batch->events[batch->nevents - 1].seq > db->newest)
+        db->newest = batch->events[batch->nevents - 1].seq;
+    return 0;
 }
 
 static void put_checkpoint(struct mu_postgres *db, const void *items, size_t i)
@@ -478,13 +486,12 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
         " FROM agents a LEFT JOIN beats b ON b.agent = a.id LEFT JOIN payloads p ON p.agent = a.id"
         " ORDER BY a.id) TO STDOUT (FORMAT binary)";
     struct mu_postgres *db = st;
-    PGresult *result;
     char *data;
-    int n = 0, refused = 0, rv = mu_pg_run(db, sql, &result, err);
+    int n = 0, refused = 0;
+    int rv = mu_pg_run(db, "BEGIN; SET LOCAL enable_mergejoin = on", NULL, err);
 
-    if (rv)
-        return rv;
-    PQclear(result);
+    if (!rv)
+        rv = mu_pg_run(db, sql, NULL, err);
     while (!rv && (n = PQgetCopyData(db->conn, &data, 1)) >= 0) {
         if (n == 0) {
             rv = mu_pg_await(db, err);
@@ -496,7 +503,7 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
     }
     if (!rv)
         rv = mu_pg_finish(db, refused ? NULL : err);
-    return refused ? refused : rv;
+    return mu_pg_end(db, refused ? refused : rv, err);
 }
 
 static int read_span(struct mu_postgres *db, struct mu_event_span *span, struct mu_err *err)

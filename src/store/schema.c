@@ -97,7 +97,7 @@ static const char postgresql_1[] =
     "  session bigint NOT NULL,"
     "  session_index bigint NOT NULL,"
     "  report_interval_ms bigint NOT NULL,"
-    "  UNIQUE (host, \"binary\")) WITH (fillfactor = 70);"
+    "  UNIQUE (host, \"binary\")) WITH (fillfactor = 50);"
     "CREATE TABLE beats ("
     "  agent bigint PRIMARY KEY,"
     "  last_seen_at bigint NOT NULL,"
