@@ -20,15 +20,17 @@
     " unnest($6::text[]) AS labels, unnest($7::text[]) AS version,"                                \
     " unnest($8::text[]) AS status, unnest($9::text[]) AS disabled_reason,"                        \
     " unnest($10::boolean[]) AS forced_down, unnest($11::text[]) AS forced_reason,"                \
-    " unnest($12::bigint[]) AS revision, unnest($13::text[]) AS state,"                            \
-    " unnest($14::text[]) AS state_reason, unnest($15::bigint[]) AS state_since,"                  \
-    " unnest($16::bigint[]) AS joined_at, unnest($17::bigint[]) AS start_id,"                      \
-    " unnest($18::bigint[]) AS incarnation, unnest($19::bigint[]) AS session,"                     \
-    " unnest($20::bigint[]) AS session_index, unnest($21::bigint[]) AS report_interval_ms) AS u"
+    " unnest($12::bigint[]) AS revision, unnest($13::bigint[]) AS joined_at,"                      \
+    " unnest($14::bigint[]) AS start_id, unnest($15::bigint[]) AS incarnation,"                    \
+    " unnest($16::bigint[]) AS session, unnest($17::bigint[]) AS session_index,"                   \
+    " unnest($18::bigint[]) AS report_interval_ms) AS u"
 #define MU_PG_BEATS                                                                                \
-    "(SELECT unnest($1::bigint[]) AS agent, unnest($2::bigint[]) AS at,"                           \
-    " unnest($3::bigint[]) AS n) AS u"
-
+    "(SELECT unnest($1::bigint[]) AS agent, unnest($2::bigint[]) AS last_seen_at,"                 \
+    " unnest($3::bigint[]) AS report_count) AS u"
+#define MU_PG_VERDICTS                                                                             \
+    "(SELECT unnest($1::bigint[]) AS agent, unnest($2::bigint[]) AS last_seen_at,"                 \
+    " unnest($3::bigint[]) AS report_count, unnest($4::text[]) AS state,"                          \
+    " unnest($5::text[]) AS state_reason, unnest($6::bigint[]) AS state_since) AS u"
 #define MU_PG_EVENTS                                                                               \
     "INSERT INTO events SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]),"    \
     " unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), unnest($7::text[]),"             \
@@ -39,17 +41,19 @@
     X(ROW_UPDATE,                                                                                  \
       "UPDATE agents a SET zone = u.zone, labels = u.labels, version = u.version,"                 \
       " status = u.status, disabled_reason = u.disabled_reason, forced_down = u.forced_down,"      \
-      " forced_reason = u.forced_reason, revision = u.revision, state = u.state,"                  \
-      " state_reason = u.state_reason, state_since = u.state_since, joined_at = u.joined_at,"      \
+      " forced_reason = u.forced_reason, revision = u.revision, joined_at = u.joined_at,"          \
       " start_id = u.start_id, incarnation = u.incarnation, session = u.session,"                  \
       " session_index = u.session_index, report_interval_ms = u.report_interval_ms"                \
       " FROM " MU_PG_ROWS " WHERE a.id = u.id")                                                    \
     X(ROW_INSERT, "INSERT INTO agents SELECT * FROM " MU_PG_ROWS                                   \
                   " WHERE NOT EXISTS (SELECT FROM agents a WHERE a.id = u.id)")                    \
-    X(BEAT, "UPDATE beats b SET last_seen_at = u.at, report_count = u.n FROM " MU_PG_BEATS         \
-            " WHERE b.agent = u.agent")                                                            \
-    X(BEAT_INSERT, "INSERT INTO beats SELECT * FROM " MU_PG_BEATS                                  \
-                   " WHERE NOT EXISTS (SELECT FROM beats b WHERE b.agent = u.agent)")              \
+    X(BEAT, "UPDATE beats b SET last_seen_at = u.last_seen_at, report_count = u.report_count"      \
+            " FROM " MU_PG_BEATS " WHERE b.agent = u.agent")                                       \
+    X(VERDICT, "UPDATE beats b SET last_seen_at = u.last_seen_at, report_count = u.report_count,"  \
+               " state = u.state, state_reason = u.state_reason, state_since = u.state_since"      \
+               " FROM " MU_PG_VERDICTS " WHERE b.agent = u.agent")                                 \
+    X(VERDICT_INSERT, "INSERT INTO beats SELECT * FROM " MU_PG_VERDICTS                            \
+                      " WHERE NOT EXISTS (SELECT FROM beats b WHERE b.agent = u.agent)")           \
     X(DELETE_ROW, "DELETE FROM agents WHERE id = ANY ($1::bigint[])")                              \
     X(DELETE_BEAT, "DELETE FROM beats WHERE agent = ANY ($1::bigint[])")                           \
     X(DELETE_PAYLOAD, "DELETE FROM payloads WHERE agent = ANY ($1::bigint[])")                     \
@@ -79,7 +83,7 @@ enum mu_pg_statement {
         MU_PG_N
 };
 
-#define MU_PG_ARRAYS 21 /* of the widest statement */
+#define MU_PG_ARRAYS 18 /* of the widest statement */
 
 enum mu_pg_type {
     MU_PG_BOOL = 16,
