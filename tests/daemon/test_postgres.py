@@ -201,6 +201,12 @@ class Db(OnServer):
         upgrade = muster('db', 'upgrade', '--store', url)
         self.assertIn('up to date', upgrade.stdout)
 
+    def test_the_second_of_two_hosts_is_taken_where_the_first_is_away(self):
+        self.server.psql("ALTER ROLE muster PASSWORD 's3cret'")
+        url = self.place(password='s3cret').replace('@127.0.0.1', '@127.0.0.1:1,127.0.0.1')
+        c = self.conductor(url + '&target_session_attrs=read-write').start()
+        self.assertTrue(c.web.ready())
+
     def test_a_dump_restored_as_the_page_says_begins_a_life_beyond_all_others(self):
         c = self.conductor(self.place()).start()
         c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
