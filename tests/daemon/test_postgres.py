@@ -170,6 +170,7 @@ class Secret(OnServer):
         self.assertNotIn('s3cret', shown.stdout)
         self.server.freeze()
         self.addCleanup(self.server.thaw)
+        c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')  # is something to write
         wait.until(lambda: not c.web.ready(), c.log)
         self.assertNotIn('s3cret', c.web.get('/readyz?verbose').text + c.log())
 
