@@ -127,6 +127,15 @@ class Dev(unittest.TestCase):
         for tree in ('build', 'build-asan', 'build-tsan', 'build-fuzz'):
             self.assertTrue(any(f'meson test -C {tree} ' in call for call in self.called()), tree)
 
+    def test_bench_hands_on_that_it_is_to_be_quick(self):
+        self.installed()
+        os.mkdir(os.path.join(self.dir, 'bench'))
+        self.program('../bench/run.py', RECORD)
+        for words, handed_on in ((['bench'], 'run.py '), (['bench', 'quick'], 'run.py --quick')):
+            self.assertEqual(self.dev(*words).returncode, 0)
+            self.assertEqual(self.called()[-1], handed_on)
+        self.assertNotEqual(self.dev('bench', 'slow').returncode, 0)
+
 
 if __name__ == '__main__':
     tap.main()

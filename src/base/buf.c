@@ -99,6 +99,17 @@ void mu_buf_printf(struct mu_buf *buf, const char *fmt, ...)
     buf->len += (size_t)n;
 }
 
+void mu_buf_dec(struct mu_buf *buf, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    mu_buf_put(buf, digits + at, sizeof(digits) - at);
+}
+
 void mu_buf_u8(struct mu_buf *buf, uint8_t v)
 {
     mu_buf_put(buf, &v, 1);
@@ -159,37 +170,4 @@ uint16_t mu_cur_u16(struct mu_cur *cur)
     const uint8_t *p = mu_cur_take(cur, 2);
 
     return p ? mu_get16(p) : 0;
-}
-
-uint16_t mu_get16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-uint32_t mu_get32(const uint8_t *p)
-{
-    return (uint32_t)mu_get16(p) << 16 | mu_get16(p + 2);
-}
-
-uint64_t mu_get64(const uint8_t *p)
-{
-    return (uint64_t)mu_get32(p) << 32 | mu_get32(p + 4);
-}
-
-void mu_put16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-void mu_put32(uint8_t *p, uint32_t v)
-{
-    mu_put16(p, (uint16_t)(v >> 16));
-    mu_put16(p + 2, (uint16_t)v);
-}
-
-void mu_put64(uint8_t *p, uint64_t v)
-{
-    mu_put32(p, (uint32_t)(v >> 32));
-    mu_put32(p + 4, (uint32_t)v);
 }

@@ -1,7 +1,8 @@
 /* map.h - a hash table of u32 slots over keys that are kept elsewhere.
  *
- * Open addressing with linear probing and backward-shift deletion, at most 3/4 full. The caller
- * hashes (mu_siphash64() with a secret key where the key comes from outside) and compares. */
+ * Open addressing with linear probing and backward-shift deletion, between half and 3/4 full. The
+ * caller hashes (mu_siphash64() with a secret key where the key comes from outside; the low 32 bits
+ * are looked at) and compares. */
 #ifndef MU_BASE_MAP_H
 #define MU_BASE_MAP_H
 
@@ -18,7 +19,7 @@ typedef uint64_t (*mu_map_hash_fn)(const void *ctx, uint32_t value);
 
 struct mu_map {
     uint32_t *slots;
-    size_t cap, len; /* cap is 0 or a power of two */
+    size_t cap, len;
     mu_map_eq_fn eq;
     mu_map_hash_fn hash;
     const void *ctx;
@@ -29,6 +30,8 @@ void mu_map_fini(struct mu_map *map);
 uint32_t mu_map_find(const struct mu_map *map, uint64_t hash, const void *key);
 /* Makes room for one more, so that the next mu_map_put() cannot fail. Returns 0 or MU_ENOMEM. */
 int mu_map_reserve(struct mu_map *map);
+/* The same for @n in an empty table: none of their puts will have to make it anew. */
+int mu_map_reserve_all(struct mu_map *map, size_t n);
 /* Adds @value, whose key must not be there. Returns 0 or MU_ENOMEM. */
 int mu_map_put(struct mu_map *map, uint64_t hash, uint32_t value);
 /* Removes @value with hash @hash. Returns whether it was there. */

@@ -62,6 +62,15 @@ void *mu_realloc(void *ptr, size_t n, size_t size)
     return counted(realloc(ptr, n * size != 0 ? n * size : 1));
 }
 
+void *mu_alloc_aligned(size_t align, size_t size)
+{
+    void *ptr = NULL;
+
+    if (fault() || posix_memalign(&ptr, align, size) != 0)
+        return counted(NULL);
+    return memset(ptr, 0, size);
+}
+
 void mu_free(void *ptr)
 {
     free(ptr);

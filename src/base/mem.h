@@ -11,6 +11,8 @@ void *mu_alloc(size_t size);            /* zeroed */
 void *mu_calloc(size_t n, size_t size); /* zeroed; n * size checked */
 /* As realloc(ptr, n * size), checked; what is new is not zeroed. */
 void *mu_realloc(void *ptr, size_t n, size_t size);
+/* Zeroed, at a multiple of @align bytes: a power of two, a pointer's size at least. */
+void *mu_alloc_aligned(size_t align, size_t size);
 void mu_free(void *ptr); /* NULL is allowed */
 char *mu_strdup(const char *text);
 char *mu_strndup(const char *text, size_t n);

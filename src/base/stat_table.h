@@ -11,6 +11,10 @@
       "Datagrams dropped: malformed, wrong version, unknown session or bad tag.")                  \
     X(MU_STAT_DATAGRAMS_OLD, "muster_datagrams_replayed_total", COUNTER,                           \
       "Datagrams dropped: old or repeated sequence number.")                                       \
+    X(MU_STAT_DATAGRAMS_DROPPED, "muster_datagrams_dropped_total", COUNTER,                        \
+      "Datagrams that the kernel dropped since the receive buffer was full.")                      \
+    X(MU_STAT_RECEIVE_BUFFER, "muster_receive_buffer_bytes", GAUGE,                                \
+      "The receive buffer that the datagram socket got, as it is asked for.")                      \
     X(MU_STAT_RESYNCS, "muster_resyncs_total", COUNTER, "Resyncs answered to an older epoch.")     \
     X(MU_STAT_FRAMES, "muster_frames_total", COUNTER, "Frames received on streams.")               \
     X(MU_STAT_FRAMES_BAD, "muster_frames_invalid_total", COUNTER,                                  \
@@ -38,6 +42,8 @@
       "Connections to the HTTP API beyond a bound, refused, or closed to make room for others.")   \
     X(MU_STAT_HTTP_CONNS, "muster_http_connections", GAUGE, "Connections to the HTTP API now.")    \
     X(MU_STAT_HTTP_WATCHERS, "muster_http_watchers", GAUGE, "Event streams and long polls now.")   \
+    X(MU_STAT_LAG, "muster_loop_lag_seconds", SECONDS,                                             \
+      "How long the conductor's loop was away from its sockets, turn by turn.")                    \
     X(MU_STAT_STALL, "muster_stall_seconds", SECONDS, "Stalls of the conductor's own loop.")       \
     X(MU_STAT_SWEEP, "muster_sweep_seconds", SECONDS, "Time a sweep of all agents took.")
 

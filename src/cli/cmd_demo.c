@@ -2,7 +2,6 @@
  * die while a rack becomes slow, told as it happens. Both are this program, run as children; when
  * we end, by whichever way, they do, and the scratch folder goes. */
 #include <errno.h>
-#include <ftw.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 #include "cli/child.h"
 #include "cli/commands.h"
 #include "cli/feed.h"
+#include "cli/own.h"
 #include "cli/people.h"
 
 #define AGENTS      200
@@ -32,10 +32,10 @@ static const char scenario[] = "at 2s kill 3; at 12s delay 3500ms rack=r7 for 4s
 struct demo {
     const struct mu_args *args;
     struct mu_feed feed;
-    pid_t conductor, sim;
-    char folder[256], url[64];
+    struct mu_own own;
+    pid_t sim;
+    char url[64];
     char victim[512]; /* the first that was said to be down */
-    int agents_port, http_port;
     bool color, explained;
 };
 
@@ -46,44 +46,11 @@ static void stop(int signum)
     stopped = signum;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    return remove(path);
-}
-
 static void clean(struct demo *d)
 {
     mu_child_stop(d->sim, 5 * MU_SEC);
-    mu_child_stop(d->conductor, 5 * MU_SEC);
+    mu_own_clean(&d->own);
     mu_ask_free(d->feed.ask);
-    if (*d->folder)
-        nftw(d->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void path_in(const struct demo *d, const char *name, char out[320])
-{
-    snprintf(out, 320, "%s/%s", d->folder, name);
-}
-
-static int make_folder(struct demo *d, struct mu_err *err)
-{
-    const char *tmp = getenv("TMPDIR");
-    char path[320];
-
-    tmp = tmp && *tmp ? tmp : "/tmp";
-    if (strlen(tmp) > sizeof(d->folder) - 32)
-        return mu_err_set(err, MU_EINVAL, "TMPDIR \"%s\" is too long", tmp);
-    snprintf(d->folder, sizeof(d->folder), "%s/muster-demo-XXXXXX", tmp);
-    if (!mkdtemp(d->folder)) {
-        *d->folder = '\0';
-        return mu_err_set(err, MU_EIO, "no scratch folder in %s: %s", tmp, strerror(errno));
-    }
-    path_in(d, "muster.conf", path);
-    FILE *file = fopen(path, "we");
-    int bad = !file || fputs(config_text, file) < 0;
-    if ((file && fclose(file) != 0) || bad)
-        return mu_err_set(err, MU_EIO, "cannot write %s: %s", path, strerror(errno));
-    return 0;
 }
 
 /* Whether the usual port is free, so that `muster list` finds the demo without being told. */
@@ -100,72 +67,23 @@ static bool port_free(int port)
     return is_free;
 }
 
-/* The last line of what a child has said, when it ended and should not have. */
-static int told_by(const struct demo *d, const char *name, struct mu_err *err)
-{
-    char path[320], line[600] = "", next[600];
-
-    path_in(d, name, path);
-    FILE *file = fopen(path, "re");
-    while (file && fgets(next, sizeof(next), file))
-        memcpy(line, next, sizeof(line));
-    if (file)
-        fclose(file);
-    line[strcspn(line, "\n")] = '\0';
-    return mu_err_set(err, MU_EIO, "%s ended: %s", name, *line ? line : "it said nothing");
-}
-
 static int start_conductor(struct demo *d, struct mu_err *err)
 {
     bool usual = port_free(4680) && port_free(MU_ASK_PORT);
-    char conf[320], store[340], ports[320], log[320], text[320];
-    int status;
 
-    path_in(d, "muster.conf", conf);
-    path_in(d, "ports", ports);
-    path_in(d, "conductor", log);
-    path_in(d, "muster.db", text);
-    snprintf(store, sizeof(store), "sqlite:%s", text);
-    const char *argv[] = {"muster",
-                          "conductor",
-                          "--config",
-                          conf,
-                          "--store",
-                          store,
-                          "--ports-file",
-                          ports,
-                          "--listen",
-                          usual ? "127.0.0.1:4680" : "127.0.0.1:0",
-                          "--http",
-                          usual ? "127.0.0.1:4681" : "127.0.0.1:0",
-                          NULL};
-    d->conductor = mu_child_start((char *const *)argv, log, err);
-    if (d->conductor < 0)
-        return d->conductor;
-    for (mu_time until = mu_clock_now() + PATIENCE; !stopped; poll(NULL, 0, 10)) {
-        FILE *file = fopen(ports, "re");
-        int n = file ? fscanf(file, "agents=%d http=%d", &d->agents_port, &d->http_port) : 0;
-        if (file)
-            fclose(file);
-        if (n == 2)
-            return 0;
-        if (mu_child_ended(d->conductor, &status)) {
-            d->conductor = 0;
-            return told_by(d, "conductor", err);
-        }
-        if (mu_clock_now() > until)
-            return mu_err_set(err, MU_ETIMEDOUT, "the conductor does not begin to listen");
-    }
-    return 0;
+    d->own.stopped = &stopped;
+    snprintf(d->own.listen, sizeof(d->own.listen), "127.0.0.1:%d", usual ? 4680 : 0);
+    snprintf(d->own.http, sizeof(d->own.http), "127.0.0.1:%d", usual ? MU_ASK_PORT : 0);
+    return mu_own_start(&d->own, err);
 }
 
 static int start_sim(struct demo *d, struct mu_err *err)
 {
     bool keep = mu_args_has(d->args, "keep");
-    char where[128], log[320];
+    char where[128], log[MU_OWN_PATH];
 
-    snprintf(where, sizeof(where), "muster://127.0.0.1:%d,%s", d->agents_port, d->url);
-    path_in(d, "sim", log);
+    snprintf(where, sizeof(where), "muster://127.0.0.1:%d,%s", d->own.agents_port, d->url);
+    mu_own_path(&d->own, "sim", log);
     const char *argv[] = {"muster", "sim",    "--agents",          "200",    "--interval",
                           "1s",     "--for",  keep ? "30d" : "1h", "--seed", "17",
                           "--run",  scenario, "--conductor",       where,    NULL};
@@ -195,7 +113,7 @@ static int await_fleet(struct demo *d, struct mu_err *err)
             return rv;
         if (mu_child_ended(d->sim, &status)) {
             d->sim = 0;
-            return told_by(d, "sim", err);
+            return mu_own_told(&d->own, "sim", err);
         }
         if (mu_clock_now() > until)
             return mu_err_set(err, MU_ETIMEDOUT, "only %d of %d agents are up", up, AGENTS);
@@ -289,7 +207,7 @@ static int tell_until(struct demo *d, mu_time until, struct mu_err *err)
 
 static void print_facts(const struct demo *d, double ms)
 {
-    bool usual = d->http_port == MU_ASK_PORT;
+    bool usual = d->own.http_port == MU_ASK_PORT;
 
     printf("muster %s demo\n"
            "  store    sqlite:%s/muster.db (goes when this ends)\n"
@@ -297,7 +215,7 @@ static void print_facts(const struct demo *d, double ms)
            "  API      %s\n"
            "  access   any local user: it listens on loopback only\n"
            "Ready in %.0f ms. In a second terminal:\n  %s list%s%s\n\n",
-           MUSTER_VERSION, d->folder, d->agents_port, d->url, ms, program_invocation_name,
+           MUSTER_VERSION, d->own.folder, d->own.agents_port, d->url, ms, program_invocation_name,
            usual ? "" : " --conductor ", usual ? "" : d->url);
     fflush(stdout);
 }
@@ -319,9 +237,10 @@ static int play(struct demo *d, struct mu_err *err)
     mu_time began = mu_clock_now();
     int rv;
 
-    if ((rv = make_folder(d, err)) != 0 || (rv = start_conductor(d, err)) != 0 || stopped)
+    if ((rv = mu_own_make(&d->own, "demo", config_text, err)) != 0 ||
+        (rv = start_conductor(d, err)) != 0 || stopped)
         return rv;
-    snprintf(d->url, sizeof(d->url), "http://127.0.0.1:%d", d->http_port);
+    snprintf(d->url, sizeof(d->url), "http://127.0.0.1:%d", d->own.http_port);
     print_facts(d, (double)(mu_clock_now() - began) / (double)MU_MS);
     if ((rv = mu_ask_open_at(&d->feed.ask, d->args, d->url, 10 * MU_SEC, err)) != 0 ||
         (rv = start_sim(d, err)) != 0 || (rv = await_fleet(d, err)) != 0 || stopped)

@@ -1,5 +1,6 @@
 /* Why an agent is what it is: the verdict first, then the rule, the numbers, the beats, our own
  * hearing, and what would change it. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,52 @@ static void put_span(struct page *p, const json_t *from, const char *what, const
              json_is_number(value) ? mu_people_span(json_number_value(value), span) : null);
 }
 
+static double seconds_of(const json_t *from, const char *key)
+{
+    return json_number_value(json_object_get(from, key));
+}
+
+/* The silences that the detector has in mind now, and between which its policy lets it choose. */
+static void put_silences(struct page *p)
+{
+    const json_t *agent = json_object_get(p->answer, "agent");
+    double suspect = seconds_of(p->answer, "suspect_after_s");
+    double suspect_latest = seconds_of(p->answer, "suspect_time_s");
+    double down = seconds_of(p->answer, "down_after_s");
+    double earliest = seconds_of(p->answer, "earliest_down_time_s");
+    double latest = seconds_of(agent, "down_time_s");
+    char now[MU_PEOPLE_TIME], low[MU_PEOPLE_TIME], high[MU_PEOPLE_TIME], text[128];
+
+    mu_people_span(suspect, now);
+    if (suspect < suspect_latest)
+        snprintf(text, sizeof(text), "%s, at the latest %s", now,
+                 mu_people_span(suspect_latest, high));
+    put_fact(p, "suspect after", suspect < suspect_latest ? text : now);
+    mu_people_span(down, now);
+    if (earliest < latest)
+        snprintf(text, sizeof(text), "%s, between %s and %s", now, mu_people_span(earliest, low),
+                 mu_people_span(latest, high));
+    put_fact(p, "down after", earliest < latest ? text : now);
+}
+
+/* What the detector has learned. */
+static void put_numbers(struct page *p)
+{
+    const json_t *numbers = json_object_get(p->answer, "numbers"), *number;
+    char text[64];
+    size_t i;
+
+    json_array_foreach(numbers, i, number)
+    {
+        double value = json_number_value(json_object_get(number, "value"));
+        const char *unit = mu_ask_text(number, "unit");
+
+        snprintf(text, sizeof(text), "%.*f%s%.20s", value == floor(value) ? 0 : 3, value,
+                 *unit ? " " : "", unit);
+        put_fact(p, mu_ask_text(number, "name"), text);
+    }
+}
+
 static void put_verdict(struct page *p)
 {
     const json_t *agent = json_object_get(p->answer, "agent");
@@ -59,8 +106,7 @@ static void put_rule(struct page *p)
              mu_ask_text(p->answer, "policy"));
     put_fact(p, "detector", text);
     put_span(p, agent, "beats every", "report_interval_s", "not told");
-    put_span(p, p->answer, "suspect after", "suspect_time_s", "not by silence");
-    put_span(p, agent, "down after", "down_time_s", "not by silence");
+    put_silences(p);
     put_fact(p, "status", mu_ask_text(agent, "status"));
     if (*mu_ask_text(agent, "disabled_reason"))
         put_fact(p, "disabled for", mu_ask_text(agent, "disabled_reason"));
@@ -73,6 +119,7 @@ static void put_rule(struct page *p)
     put_span(p, p->answer, "suspect in", "suspect_in_s", "not by silence");
     put_span(p, p->answer, "down in", "down_in_s", "not by silence");
     put_fact(p, "last beat by", *path ? path : "-");
+    put_numbers(p);
 }
 
 static void put_beats(struct page *p)
@@ -105,7 +152,7 @@ static void put_hearing(struct page *p)
     put_fact(p, "now", mu_ask_text(hearing, "summary"));
     put_span(p, hearing, "stalled in all", "stalled_total_s", "-");
     if (*last) {
-        double seconds = json_number_value(json_object_get(hearing, "last_stall_s"));
+        double seconds = seconds_of(hearing, "last_stall_s");
         snprintf(text, sizeof(text), "%s, for %s", mu_people_time(last, p->times, p->now, time),
                  mu_people_span(seconds, span));
         put_fact(p, "last stall", text);

@@ -8,34 +8,10 @@
 
 #define PAGE_MAX 1000
 
-/* What the API can filter by itself; a pattern it cannot, nor the same key twice. All of it is
- * looked at here once more. */
-static const char *const server_keys[] = {"binary", "host",   "zone",
-                                          "state",  "status", "forced_down"};
-
-static bool server_knows(const struct mu_filters *filters, size_t i)
-{
-    const struct mu_filter *f = &filters->each[i];
-    bool known = strncmp(f->key, "label.", 6) == 0;
-
-    for (size_t k = 0; k < MU_ARRAY_LEN(server_keys); k++)
-        known |= strcmp(server_keys[k], f->key) == 0;
-    for (size_t k = 0; k < i; k++)
-        known &= strcmp(filters->each[k].key, f->key) != 0;
-    return known && f->exact;
-}
-
 static void put_query(struct mu_buf *path, const struct mu_filters *filters, size_t page)
 {
     mu_buf_printf(path, "/v1/agents?limit=%zu", page);
-    for (size_t i = 0; i < filters->n; i++) {
-        if (!server_knows(filters, i))
-            continue;
-        mu_buf_puts(path, "&");
-        mu_ask_escape(path, filters->each[i].key);
-        mu_buf_puts(path, "=");
-        mu_ask_escape(path, filters->each[i].value);
-    }
+    mu_filters_query(path, '&', filters);
 }
 
 /* What a listing is at. */
@@ -112,7 +88,7 @@ static int list(struct listing *l)
     struct mu_err err;
 
     for (size_t i = 0; i < l->filters.n; i++)
-        l->patterns |= !server_knows(&l->filters, i);
+        l->patterns |= !mu_filters_asked(&l->filters, i);
     if (mu_ask_open(&l->ask, l->args, 0, &err) != 0)
         return mu_cli_fail_err(l->args, &err);
     int code = read_pages(l);

@@ -82,6 +82,9 @@ json_t *mu_cell(const json_t *row, const char *key)
         return name_of(row);
     if (!value && strncmp(key, LABEL, strlen(LABEL)) == 0)
         value = json_object_get(json_object_get(row, "labels"), key + strlen(LABEL));
+    const char *dot = strchr(key, '.');
+    if (!value && dot)
+        value = json_object_get(json_object_getn(row, key, (size_t)(dot - key)), dot + 1);
     return value ? json_incref(value) : json_null();
 }
 

@@ -1,7 +1,8 @@
 /* column.h - a column of what is listed, and what a row of JSON has in it.
  *
- * Two keys are not in the JSON: "name" is BINARY@HOST, or what `agent` says; "label.K" is the label
- * K, which may be asked for though no column is of that key. */
+ * Some keys are not in the JSON: "name" is BINARY@HOST, or what `agent` says; "label.K" is the
+ * label K, which may be asked for though no column is of that key; "OUTER.INNER" is a member of an
+ * object in the row. */
 #ifndef MU_CLI_COLUMN_H
 #define MU_CLI_COLUMN_H
 

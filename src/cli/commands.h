@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 extern const struct mu_command mu_cmd_agent;
+extern const struct mu_command mu_cmd_bench;
 extern const struct mu_command mu_cmd_completion;
 extern const struct mu_command mu_cmd_conductor;
 extern const struct mu_command mu_cmd_config;
@@ -21,6 +22,7 @@ extern const struct mu_command mu_cmd_is_up;
 extern const struct mu_command mu_cmd_list;
 extern const struct mu_command mu_cmd_show;
 extern const struct mu_command mu_cmd_sim;
+extern const struct mu_command mu_cmd_summary;
 extern const struct mu_command mu_cmd_version;
 extern const struct mu_command mu_cmd_wait;
 extern const struct mu_command mu_cmd_watch;

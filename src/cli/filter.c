@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/ask.h"
 
 static int read_one(struct mu_filter *out, const struct mu_args *args,
                     const struct mu_column *columns, const char *text)
@@ -52,6 +53,33 @@ void mu_filters_fini(struct mu_filters *filters)
         mu_free(filters->each[i].key);
     mu_free(filters->each);
     memset(filters, 0, sizeof(*filters));
+}
+
+/* A pattern the API cannot, nor the same key twice. */
+bool mu_filters_asked(const struct mu_filters *filters, size_t i)
+{
+    static const char *const keys[] = {"binary", "host", "zone", "state", "status", "forced_down"};
+    const struct mu_filter *f = &filters->each[i];
+    bool known = strncmp(f->key, "label.", 6) == 0;
+
+    for (size_t k = 0; k < MU_ARRAY_LEN(keys); k++)
+        known |= strcmp(keys[k], f->key) == 0;
+    for (size_t k = 0; k < i; k++)
+        known &= strcmp(filters->each[k].key, f->key) != 0;
+    return known && f->exact;
+}
+
+void mu_filters_query(struct mu_buf *path, char between, const struct mu_filters *filters)
+{
+    for (size_t i = 0; i < filters->n; i++) {
+        if (!mu_filters_asked(filters, i))
+            continue;
+        mu_buf_u8(path, (uint8_t)between);
+        mu_ask_escape(path, filters->each[i].key);
+        mu_buf_puts(path, "=");
+        mu_ask_escape(path, filters->each[i].value);
+        between = '&';
+    }
 }
 
 static bool one_of(const char *patterns, const char *text)

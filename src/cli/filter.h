@@ -24,6 +24,12 @@ int mu_filters_read(struct mu_filters *out, const struct mu_args *args,
                     const struct mu_column *columns);
 void mu_filters_fini(struct mu_filters *filters);
 
+/* Whether the API can apply filter @i of agents by itself. */
+bool mu_filters_asked(const struct mu_filters *filters, size_t i);
+
+/* Appends those to a query, the first after @between: '?' or '&'. */
+void mu_filters_query(struct mu_buf *path, char between, const struct mu_filters *filters);
+
 bool mu_filters_want(const struct mu_filters *filters, const json_t *row);
 
 #endif

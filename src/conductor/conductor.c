@@ -28,7 +28,7 @@ int mu_conductor_new(struct mu_conductor **out, const struct mu_conductor_config
     mu_rng_seed(&c->rng, config->seed);
     mu_hearing_init(&c->hearing, now);
     mu_admit_init(&c->admit, config->join_rate, now);
-    mu_sessions_init(&c->sessions);
+    mu_sessions_init(&c->sessions, config->epoch, now);
     mu_entries_init(&c->streams, sizeof(struct mu_stream));
     mu_list_init(&c->joins);
     mu_entries_init(&c->waiting, sizeof(struct mu_pending));
@@ -65,24 +65,25 @@ static int restore_session(struct mu_conductor *c, const struct mu_row *row, uin
     if (row->session == 0)
         return 0;
     s = mu_sessions_find(&c->sessions, row->session);
-    if (!s)
-        s = mu_sessions_add(&c->sessions, row->session, c->now);
-    if (!s)
+    if (!s && mu_sessions_restore(&c->sessions, row->session, &s) != 0)
         return MU_ENOMEM;
-    return mu_sender_set(s, row->index, slot);
+    if (s)
+        return mu_sender_set(&c->sessions, s, row->index, slot);
+    mu_roster_bind(c->roster, slot, 0, 0); /* it was over, and the store has not heard of it */
+    return 0;
 }
 
-int mu_conductor_restore(struct mu_conductor *c, const struct mu_row *row, uint32_t payload_len)
+int mu_conductor_restore(struct mu_conductor *c, const struct mu_who *who, const struct mu_row *row,
+                         uint32_t payload_len)
 {
     struct mu_row own = *row;
     uint32_t slot;
     int rv;
 
-    /* the store's ident is borrowed like the rest of its row */
-    own.ident = mu_ident_new(row->ident->uuid, row->ident->binary, row->ident->host);
+    own.ident = mu_ident_new(who->uuid, who->binary, who->host);
     if (!own.ident)
         return MU_ENOMEM;
-    rv = mu_roster_add(c->roster, &own, false, &slot);
+    rv = mu_roster_load(c->roster, &own, &slot);
     mu_ident_unref(own.ident);
     if (rv != 0)
         return rv;
@@ -90,6 +91,12 @@ int mu_conductor_restore(struct mu_conductor *c, const struct mu_row *row, uint3
     if (row->id >= c->next_row)
         c->next_row = row->id + 1;
     return restore_session(c, row, slot);
+}
+
+int mu_conductor_restored(struct mu_conductor *c)
+{
+    mu_sessions_restored(&c->sessions);
+    return mu_roster_loaded(c->roster);
 }
 
 void mu_conductor_begin(struct mu_conductor *c, mu_time now, mu_wall wall)
@@ -183,8 +190,8 @@ static void ask_to_join_anew(struct mu_conductor *c, uint32_t slot)
     if (!mu_roster_row(c->roster, slot, &row) || row.session == 0)
         return;
     s = mu_sessions_find(&c->sessions, row.session);
-    if (s && mu_sender_get(s, row.index) == slot)
-        mu_sender_set(s, row.index, slot | MU_INDEX_RENEW);
+    if (s && mu_sender_get(&c->sessions, s, row.index) == slot)
+        (void)mu_sender_set(&c->sessions, s, row.index, slot | MU_INDEX_RENEW); /* was given */
 }
 
 void mu_conductor_policies(struct mu_conductor *c, const struct mu_policies *policies, mu_time now)

@@ -42,9 +42,12 @@ int mu_conductor_new(struct mu_conductor **out, const struct mu_conductor_config
                      const struct mu_conductor_ports *ports, mu_time now, mu_wall wall);
 void mu_conductor_free(struct mu_conductor *c);
 
-/* At the start, before anything else: each stored row; then begin(), which publishes `conductor
+/* At the start, before anything else: each stored row; restored() when that were all, which returns
+ * MU_EEXIST when two have one name or UUID, or MU_ENOMEM; then begin(), which publishes `conductor
  * started, n unknown` and starts the times that protect a start (design rule 3). */
-int mu_conductor_restore(struct mu_conductor *c, const struct mu_row *row, uint32_t payload_len);
+int mu_conductor_restore(struct mu_conductor *c, const struct mu_who *who, const struct mu_row *row,
+                         uint32_t payload_len);
+int mu_conductor_restored(struct mu_conductor *c);
 void mu_conductor_begin(struct mu_conductor *c, mu_time now, mu_wall wall);
 
 /* The parts that others read, or attach to. */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "conductor/heart.h"
-#include "detect/detect.h"
 
 /* What the sentences are made from. */
 struct sight {
@@ -40,7 +39,7 @@ static void numbers(const struct sight *s, struct mu_explanation *e)
 
     e->silence = s->h - s->since;
     all = s->now - (s->pulse.heard == MU_NEVER ? s->c->began : s->pulse.heard);
-    e->stalls = all > e->silence ? all - e->silence : 0;
+    e->stalls = mu_sweep_rest(all - e->silence);
     e->suspect_in = e->down_in = MU_NEVER;
     if (s->pulse.state == MU_UP)
         e->suspect_in = s->pulse.suspect_at + forgiven - s->h;
@@ -50,7 +49,12 @@ static void numbers(const struct sight *s, struct mu_explanation *e)
         e->suspect_in = 0;
     if (e->down_in < 0)
         e->down_in = 0;
-    e->level = mu_detect_default()->level(NULL, &s->pulse.times, s->since, s->h);
+    e->suspect_after = s->pulse.suspect_at - s->pulse.since;
+    e->down_after = s->pulse.down_at - s->pulse.since;
+    e->level =
+        mu_detect_level(s->pulse.detector, s->pulse.learned, &s->pulse.times, s->since, s->h);
+    e->nnumbers =
+        s->pulse.detector->numbers(s->pulse.learned, &s->pulse.times, s->since, s->h, e->numbers);
 }
 
 static void history(const struct sight *s, struct mu_explanation *e, mu_wall wall)
@@ -71,16 +75,16 @@ static void history(const struct sight *s, struct mu_explanation *e, mu_wall wal
 static void path(const struct sight *s, struct mu_explanation *e)
 {
     const struct mu_sender *sender;
-    const struct mu_stream *st;
+    const char *peer;
 
     e->session = e->view.row.session;
     e->index = e->view.row.index;
     sender = e->session ? mu_sessions_find(&s->c->sessions, e->session) : NULL;
-    st = sender && sender->conn ? mu_stream_find(s->c, sender->conn) : NULL;
+    peer = sender && sender->by_stream ? mu_stream_peer(s->c, e->session) : "";
     if (!e->view.heard)
         return;
-    if (st)
-        snprintf(e->path, sizeof(e->path), "stream %.50s", st->peer);
+    if (*peer)
+        snprintf(e->path, sizeof(e->path), "stream %.50s", peer);
     else if (sender)
         snprintf(e->path, sizeof(e->path), "datagram");
     else if (e->view.row.start_id == 0)
@@ -100,7 +104,7 @@ static void verdict(struct mu_explanation *e)
                  v->heard || v->row.state > MU_SUSPECT ? state : "unknown");
     else if (v->shown == MU_UP)
         snprintf(e->verdict, sizeof(e->verdict), "up: heard %s ago, suspect after %s of silence",
-                 dur(v->silence, a), dur(v->times.suspect, b));
+                 dur(v->silence, a), dur(e->suspect_after, b));
     else if (v->shown == MU_UNKNOWN)
         snprintf(e->verdict, sizeof(e->verdict),
                  "unknown: not heard since the conductor started %s ago, down in %s unless heard",
@@ -118,8 +122,8 @@ static void rule(struct mu_explanation *e)
     const struct mu_view *v = &e->view;
     char suspect[MU_DUR_TEXT], down[MU_DUR_TEXT];
 
-    dur(v->times.suspect, suspect);
-    dur(v->times.down, down);
+    dur(e->suspect_after, suspect);
+    dur(e->down_after, down);
     if (v->row.forced_down)
         snprintf(e->rule, sizeof(e->rule), "forced down shows down whatever is heard");
     else if (v->shown == MU_UNKNOWN)
@@ -192,7 +196,7 @@ void mu_explain(struct mu_conductor *c, uint32_t slot, mu_time now, mu_wall wall
     s.since = mu_sweep_since(c, &s.pulse);
     if (s.since > s.h)
         s.since = s.h;
-    out->detector = mu_detect_default()->name;
+    out->detector = s.pulse.detector->name;
     numbers(&s, out);
     history(&s, out, wall);
     path(&s, out);

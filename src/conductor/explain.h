@@ -3,6 +3,7 @@
 #define MU_CONDUCTOR_EXPLAIN_H
 
 #include "conductor/conductor.h"
+#include "detect/detect.h"
 
 #define MU_EXPLAIN_LINES 8
 
@@ -11,10 +12,13 @@ struct mu_explanation {
     char verdict[256]; /* one sentence: "up: heard 3.2 s ago, suspect after 25 s of silence" */
     char rule[256];    /* the rule that led to it */
     const char *detector;
-    mu_dur silence, stalls;     /* hearing time since the last beat; deafness within it */
-    double level;               /* the detector's: 0 = just heard, 1 = down is due */
+    mu_dur silence, stalls;           /* hearing time since the last beat; deafness within it */
+    double level;                     /* the detector's: 0 = just heard, 1 = down is due */
+    mu_dur suspect_after, down_after; /* silence, as the detector has it now */
     mu_dur suspect_in, down_in; /* until verdicts if nothing is heard; MU_NEVER = not by silence */
-    uint32_t gaps_ms[MU_GAPS];  /* between the last beats, newest first */
+    struct mu_detect_number numbers[MU_DETECT_NUMBERS]; /* the detector's own */
+    size_t nnumbers;
+    uint32_t gaps_ms[MU_GAPS]; /* between the last beats, newest first */
     size_t ngaps;
     mu_wall beats_at[MU_GAPS]; /* when those beats came, newest first */
     size_t nbeats;

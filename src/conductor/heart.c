@@ -114,10 +114,10 @@ void mu_heart_lose(struct mu_conductor *c, uint32_t slot, uint64_t session, uint
 
     if (!s)
         return;
-    was = mu_sender_get(s, index);
+    was = mu_sender_get(&c->sessions, s, index);
     /* Only what it still means: the session may have been told otherwise. */
     if (MU_INDEX_IS_SLOT(was) && (was & MU_INDEX_SLOT) == slot)
-        mu_sender_set(s, index, value);
+        (void)mu_sender_set(&c->sessions, s, index, value); /* it was given: there is room */
     mu_sessions_release(&c->sessions, s);
 }
 

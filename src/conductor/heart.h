@@ -6,6 +6,7 @@
 #ifndef MU_CONDUCTOR_HEART_H
 #define MU_CONDUCTOR_HEART_H
 
+#include "base/entries.h"
 #include "base/list.h"
 #include "base/rng.h"
 #include "conductor/admit.h"
@@ -17,6 +18,7 @@
 #define MU_PATIENCE     (2 * MU_SEC) /* with the store, until somebody is told that it is unknown */
 #define MU_PEER_MAX     64
 #define MU_CONTESTS     64
+#define MU_SOON         8
 #define MU_PENDING_MAX  10000
 #define MU_LABELS_BYTES 4096 /* of an agent's labels as JSON */
 
@@ -86,10 +88,12 @@ struct mu_conductor {
     mu_time began;
     bool stalled; /* since the last tick */
     bool draining, told_full;
-    uint32_t session_counter, life_counter, next_row;
+    uint32_t life_counter, next_row;
     uint64_t join_counter, ticket_counter;
     uint32_t forgetting; /* how far it has come */
     mu_time roam_told;
+    uint64_t soon[MU_SOON]; /* sessions of which datagrams come soon, in turn */
+    uint32_t nsoon;
 
     uint64_t *closing; /* sessions whose last stream has ended since the last tick */
     size_t nclosing, closing_cap;
@@ -187,6 +191,8 @@ void mu_waiting_fini(struct mu_conductor *c);
 
 /* The moment from which @slot's silence counts, hearing time. */
 mu_time mu_sweep_since(const struct mu_conductor *c, const struct mu_pulse *pulse);
+/* @rest, of a silence on the clock, less what comes of a roster that keeps whole ms. */
+mu_dur mu_sweep_rest(mu_dur rest);
 void mu_sweep(struct mu_conductor *c, mu_time now);
 void mu_sweep_forget(struct mu_conductor *c);
 

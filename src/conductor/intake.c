@@ -9,15 +9,13 @@
 #include "conductor/heart.h"
 #include "conductor/payload.h"
 
-#define ROAM_PAUSE (60 * MU_SEC) /* a source may change so often and nobody is told */
-
 /* ---- beats ---- */
 
 /* Of a beat's indexes, those that cannot simply be acknowledged. */
 struct trouble {
     uint8_t status; /* enum mu_ack_status: the gravest kind */
     uint32_t n;
-    uint32_t indexes[MU_INDEXES_MAX];
+    uint32_t indexes[MU_INDEXES_MAX]; /* not set beyond .n: zeroing costs as much as a beat */
 };
 
 static void trouble_add(struct trouble *t, enum mu_ack_status status, uint32_t index)
@@ -37,10 +35,10 @@ static void trouble_add(struct trouble *t, enum mu_ack_status status, uint32_t i
 static void take_index(struct mu_conductor *c, struct mu_sender *s, uint32_t index,
                        struct trouble *t, uint32_t *lease_ms)
 {
-    uint32_t value = mu_sender_get(s, index), slot = value & MU_INDEX_SLOT, down_ms;
+    uint32_t value = mu_sender_get(&c->sessions, s, index), slot = value & MU_INDEX_SLOT, down_ms;
 
     if (value == MU_INDEX_TAKEN) {
-        mu_contest_alive(c, s->id, index);
+        mu_contest_alive(c, mu_sender_id(&c->sessions, s), index);
         trouble_add(t, MU_ACK_SUPERSEDED, index);
         return;
     }
@@ -62,21 +60,22 @@ static void take_index(struct mu_conductor *c, struct mu_sender *s, uint32_t ind
 static bool take_beat(struct mu_conductor *c, struct mu_sender *s, const struct mu_beat *beat,
                       uint64_t conn, struct mu_ack *ack)
 {
-    struct trouble t = {.n = 0};
+    struct trouble t;
 
-    *ack = (struct mu_ack){.session = s->id, .epoch = c->config.epoch, .seq = beat->seq};
+    t.n = 0;
+    *ack = (struct mu_ack){.session = beat->session, .epoch = c->config.epoch, .seq = beat->seq};
     if (beat->epoch != c->config.epoch) {
         /* May have been recorded before we started: only what is sent from now on counts. */
         ack->status = MU_ACK_RESYNC;
         mu_stat_add(MU_STAT_RESYNCS, 1);
         return true;
     }
-    if (!mu_replay_accept(&s->replay, beat->seq)) {
+    if (!mu_sender_accept(s, beat->seq)) {
         mu_stat_add(MU_STAT_DATAGRAMS_OLD, 1);
         return false;
     }
-    s->touched = c->now;
-    s->conn = conn;
+    mu_sender_touch(&c->sessions, s);
+    s->by_stream = conn != 0;
     for (uint16_t i = 0; i < beat->n; i++)
         take_index(c, s, beat->indexes[i], &t, &ack->lease_ms);
     if (t.n > 0) {
@@ -90,28 +89,37 @@ static bool take_beat(struct mu_conductor *c, struct mu_sender *s, const struct 
 }
 
 /* NAT may give a sender another address at any time; a sender that has two at once is odd. */
-static void note_source(struct mu_conductor *c, struct mu_sender *s, uint64_t from)
+static void note_source(struct mu_conductor *c, struct mu_sender *s, uint64_t hash)
 {
-    mu_dur stayed = c->now - s->moved_at;
+    uint16_t from = (uint16_t)(hash ^ hash >> 16 ^ hash >> 32 ^ hash >> 48);
+    struct mu_ident *who = NULL;
 
-    if (from == 0 || from == s->from)
+    if (from == 0 || from == s->from || !mu_sender_roams(s, from, c->now) ||
+        c->now - c->roam_told < MU_SEC)
         return;
-    if (s->from && stayed < ROAM_PAUSE && c->now - s->told_at >= ROAM_PAUSE &&
-        c->now - c->roam_told >= MU_SEC) {
-        struct mu_ident *who = NULL;
+    for (uint32_t i = 0; i < mu_sender_n(&c->sessions, s) && !who; i++) {
+        uint32_t value = mu_sender_get(&c->sessions, s, i);
 
-        for (uint32_t i = 0; i < s->n && !who; i++) {
-            uint32_t value = mu_sender_get(s, i);
-
-            if (MU_INDEX_IS_SLOT(value) && mu_roster_used(c->roster, value & MU_INDEX_SLOT))
-                who = mu_roster_ident(c->roster, value & MU_INDEX_SLOT);
-        }
-        s->told_at = c->roam_told = c->now;
-        mu_heart_tell(c, MU_WHY_ROAMS, &mu_no_evidence, who, NULL);
+        if (MU_INDEX_IS_SLOT(value) && mu_roster_used(c->roster, value & MU_INDEX_SLOT))
+            who = mu_roster_ident(c->roster, value & MU_INDEX_SLOT);
     }
-    if (s->from)
-        s->moved_at = c->now;
-    s->from = from;
+    mu_sender_told(s, c->now);
+    c->roam_told = c->now;
+    mu_heart_tell(c, MU_WHY_ROAMS, &mu_no_evidence, who, NULL);
+}
+
+/* What a beat needs lies scattered over many MB: its session is fetched when the datagram is first
+ * seen, the agent that the session names a few datagrams later. */
+void mu_intake_soon(struct mu_conductor *c, const uint8_t *in, size_t n)
+{
+    uint64_t *soon = &c->soon[c->nsoon++ % MU_SOON];
+    const struct mu_sender *s = mu_sessions_find(&c->sessions, *soon);
+
+    if (s && !s->crewed && s->only != MU_INDEX_NOBODY)
+        mu_roster_soon(c->roster, s->only & MU_INDEX_SLOT);
+    *soon = 0;
+    if (mu_seal_peek(in, n, soon) == MU_SEALED_BEAT)
+        mu_sessions_soon(&c->sessions, *soon);
 }
 
 size_t mu_intake_datagram(struct mu_conductor *c, const uint8_t *in, size_t n, uint64_t from,
@@ -189,7 +197,7 @@ static int on_sealed(struct mu_conductor *c, struct mu_stream *st, const struct 
 static uint32_t slot_of(const struct mu_conductor *c, const struct mu_stream *st, uint32_t index)
 {
     const struct mu_sender *s = st->session ? mu_sessions_find(&c->sessions, st->session) : NULL;
-    uint32_t value = s ? mu_sender_get(s, index) : MU_INDEX_NOBODY;
+    uint32_t value = s ? mu_sender_get(&c->sessions, s, index) : MU_INDEX_NOBODY;
 
     if (!MU_INDEX_IS_SLOT(value) || !mu_roster_used(c->roster, value & MU_INDEX_SLOT))
         return MU_NO_SLOT;

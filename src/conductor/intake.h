@@ -6,6 +6,11 @@
 
 #include "conductor/conductor.h"
 
+/* These @n bytes come as a datagram soon: at least MU_SOON others should lie between, and then this
+ * is called again for each of them. Has the processor fetch what they will need; changes nothing.
+ */
+void mu_intake_soon(struct mu_conductor *c, const uint8_t *in, size_t n);
+
 /* A datagram of @n bytes from a source whose address hashes to @from (0 = unknown) and reads
  * @from_text. Writes the answer to @out, which has at least max(@n, 64) bytes, and returns its
  * length, at most @n; 0 = no answer. */

@@ -69,7 +69,7 @@ static void settle_joined(struct mu_conductor *c, struct mu_batch_join *join, si
     a->incarnation = view.row.incarnation;
     a->interval_ms = view.row.interval_ms;
     a->down_ms = (uint32_t)(view.times.down / MU_MS);
-    a->lease_ms = a->down_ms;
+    a->lease_ms = (uint32_t)(view.times.floor / MU_MS);
     settle(join, i, 0, 0, NULL);
 }
 
@@ -290,14 +290,14 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
     int rv;
 
     /* The slot is not known yet: the index is kept for it. */
-    rv = mu_sender_bind(s, 0, &row.index);
+    rv = mu_sender_bind(&c->sessions, s, 0, &row.index);
     if (rv == 0) {
-        row.session = s->id;
+        row.session = mu_sender_id(&c->sessions, s);
         rv = mu_join_propose(c, &row, w->binary, w->host, &p, &slot);
         if (rv == 0)
-            mu_sender_set(s, row.index, slot);
+            (void)mu_sender_set(&c->sessions, s, row.index, slot);
         else
-            mu_sender_unbind(s, row.index);
+            mu_sender_unbind(&c->sessions, s, row.index);
     }
     if (rv == MU_EFULL)
         settle_retry(c, batch, i, MU_NO_SLOT, RETRY_FULL, MU_EFULL, "max_agents is reached");
@@ -361,14 +361,16 @@ static void refuse_contested(struct mu_conductor *c, struct mu_batch_join *batch
 }
 
 /* The index by which @s speaks for @slot: the one it has, or a new one. */
-static int bind(struct mu_sender *s, uint32_t slot, const struct mu_row *row, uint32_t *index)
+static int bind(struct mu_sessions *ss, struct mu_sender *s, uint32_t slot,
+                const struct mu_row *row, uint32_t *index)
 {
-    uint32_t value = row->session == s->id ? mu_sender_get(s, row->index) : MU_INDEX_NOBODY;
+    uint32_t value =
+        row->session == mu_sender_id(ss, s) ? mu_sender_get(ss, s, row->index) : MU_INDEX_NOBODY;
 
     if (!MU_INDEX_IS_SLOT(value) || (value & MU_INDEX_SLOT) != slot)
-        return mu_sender_bind(s, slot, index);
+        return mu_sender_bind(ss, s, slot, index);
     *index = row->index;
-    return mu_sender_set(s, *index, slot);
+    return mu_sender_set(ss, s, *index, slot);
 }
 
 static void tell_new_life(struct mu_conductor *c, uint32_t slot, bool taken)
@@ -391,25 +393,26 @@ static int take_over(struct mu_conductor *c, struct mu_sender *s, uint32_t slot,
                      const struct mu_join *join, const struct wish *w, const struct mu_row *was)
 {
     bool new_life = was->start_id != join->start_id || has_ended(was);
-    bool taken = was->start_id != join->start_id && was->session && was->session != s->id;
+    bool taken = was->start_id != join->start_id && was->session &&
+                 was->session != mu_sender_id(&c->sessions, s);
     uint64_t loser = was->session;
     uint32_t lost = was->index, index;
     struct mu_row row = row_of(w, join);
-    int rv = bind(s, slot, was, &index);
+    int rv = bind(&c->sessions, s, slot, was, &index);
 
     if (rv != 0)
         return rv;
-    row.session = s->id;
+    row.session = mu_sender_id(&c->sessions, s);
     row.index = index;
     row.incarnation = new_life ? mu_heart_new_life(c) : was->incarnation;
     row.joined_at = new_life ? mu_heart_wall(c) : was->joined_at;
     rv = mu_roster_rejoin(c->roster, slot, &row);
     if (rv != 0) {
-        if (loser != s->id || lost != index)
-            mu_sender_unbind(s, index);
+        if (loser != mu_sender_id(&c->sessions, s) || lost != index)
+            mu_sender_unbind(&c->sessions, s, index);
         return rv;
     }
-    if (loser != s->id)
+    if (loser != mu_sender_id(&c->sessions, s))
         mu_heart_lose(c, slot, loser, lost, taken ? MU_INDEX_TAKEN : MU_INDEX_NOBODY);
     if (taken) {
         mu_contest_taken(c, slot, loser, lost);
@@ -432,8 +435,8 @@ static void join_known(struct mu_conductor *c, struct mu_batch_join *batch, size
         settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "a write for this name is pending");
         return;
     }
-    if (was.start_id != join->start_id && was.session && was.session != s->id &&
-        mu_contest_refuses(c, slot, &tell)) {
+    if (was.start_id != join->start_id && was.session &&
+        was.session != mu_sender_id(&c->sessions, s) && mu_contest_refuses(c, slot, &tell)) {
         refuse_contested(c, batch, i, slot, was.session, tell);
         return;
     }
@@ -528,7 +531,7 @@ static int check_join(struct mu_conductor *c, struct mu_stream *st, const struct
     if (!s)
         return mu_stream_refuse(c, st->conn, MU_ENOENT, 0, "the session is not attached");
     /* Each agent that came and went has used one up: he goes on in a new session. */
-    if (join->n > MU_SENDER_MAX - s->n)
+    if (join->n > MU_SENDER_MAX - mu_sender_n(&c->sessions, s))
         return mu_stream_refuse(c, st->conn, MU_ENOENT, 0, "the session has no indexes left");
     return 0;
 }
@@ -540,12 +543,10 @@ static int open_session(struct mu_conductor *c, struct mu_stream *st, const stru
 
     if (join->session)
         return 0;
-    s = mu_sessions_add(&c->sessions, (uint64_t)c->config.epoch << 32 | (c->session_counter + 1),
-                        c->now);
+    s = mu_sessions_add(&c->sessions);
     if (!s)
         return MU_ENOMEM;
-    c->session_counter++;
-    s->conn = st->conn;
+    s->by_stream = 1;
     mu_stream_bind(c, st, s);
     return 0;
 }

@@ -1,13 +1,14 @@
 /* sessions.h - the joined senders: which agent an index means, what was seen of the sender.
  *
- * A session is known by its id; its key is derived. An index that no longer means an agent keeps
- * saying why for as long as the session lives. One with a single agent needs no memory of its own.
- */
+ * A session's number says where it is kept: the epoch in which it was given, how often its place
+ * had been given in that epoch, and the place. So it is found without a search, and no number is
+ * given twice. Its key is derived. An index that no longer means an agent keeps saying why for as
+ * long as the session lives. A sender with one agent, which is most of a million, needs nothing but
+ * its place; one with more, or with something to remember, has a crew. */
 #ifndef MU_CONDUCTOR_SESSIONS_H
 #define MU_CONDUCTOR_SESSIONS_H
 
 #include "base/clock.h"
-#include "base/entries.h"
 #include "wire/seal.h"
 
 /* What an index means. */
@@ -17,57 +18,102 @@
 #define MU_INDEX_NOBODY         0xffffffffu /* unknown: join */
 #define MU_INDEX_IS_SLOT(value) ((value) < MU_INDEX_TAKEN)
 
+#define MU_SESSION_PLACES (1u << 24) /* at once */
+
 struct mu_sender {
-    uint64_t id;
-    struct mu_replay replay;
-    uint64_t from;    /* hash of the address its last datagram came from; 0 = not known */
-    mu_time moved_at; /* when that changed */
-    mu_time told_at;  /* when an event told of it */
-    mu_time touched;  /* when it last showed that it has the key */
-    uint64_t conn;    /* the stream by which it last spoke; 0 = a datagram */
-    uint32_t streams; /* attached */
-    uint32_t stream;  /* if any is: the place of one */
-    uint32_t live;    /* indexes that mean an agent */
-    uint32_t taken;   /* indexes whose name was taken over */
-    uint32_t n, cap;  /* indexes; cap 0 = .lone */
-    union {
-        uint32_t lone;
-        uint32_t *many;
-    } u;
+    uint64_t top : 48;  /* sequence numbers: the highest seen, */
+    uint64_t from : 16; /* hash of the address its last datagram came from; 0 = not known */
+    uint64_t seen;      /* and which of the 64 up to it */
+    uint32_t epoch;     /* with .given and its place, its number; 0 = a free place */
+    uint32_t stream;    /* if any is attached: the place of one */
+    uint32_t only;   /* the slot of index 0, all there is; MU_INDEX_NOBODY = none was given yet; or
+                        where it is .crewed, its crew */
+    uint8_t given;   /* how often the place was, before, in the same epoch */
+    uint8_t moved_s; /* monotonic, wraps: when .from changed last, where it has .moved */
+    uint8_t told_s;  /* and when an event told of it, where it was .told */
+    uint8_t moved : 1; /* within the last minute or two: the sweep takes it back */
+    uint8_t told : 1;
+    uint8_t by_stream : 1; /* how it last spoke */
+    uint8_t streams : 2;   /* attached: none, one, or 2 = several */
+    uint8_t crewed : 1;
 };
 
 struct mu_sessions {
-    struct mu_entries all;
+    struct mu_sender *at;
+    uint32_t n, cap, count;
+    uint32_t free_first, free_last; /* places, used again in turn; UINT32_MAX = none */
+    struct mu_crew *crews;
+    uint32_t ncrews, crew_cap, crew_free;
+    uint32_t epoch; /* of the sessions to come */
+    mu_time now;    /* of the last tick */
     uint32_t swept; /* how far mu_sessions_sweep() has come */
 };
 
-void mu_sessions_init(struct mu_sessions *sessions);
+void mu_sessions_init(struct mu_sessions *sessions, uint32_t epoch, mu_time now);
 void mu_sessions_fini(struct mu_sessions *sessions);
 
-/* A pointer got from here is good until the next mu_sessions_add(). */
-static inline struct mu_sender *mu_sessions_find(const struct mu_sessions *sessions, uint64_t id)
+static inline uint64_t mu_sender_id(const struct mu_sessions *ss, const struct mu_sender *s)
 {
-    return mu_entries_find(&sessions->all, id);
+    return (uint64_t)s->epoch << 32 | (uint32_t)s->given << 24 | (uint32_t)(s - ss->at);
 }
 
-struct mu_sender *mu_sessions_add(struct mu_sessions *sessions, uint64_t id,
-                                  mu_time now); /* NULL */
+/* A pointer got from here is good until the next mu_sessions_add(). NULL = none. */
+static inline struct mu_sender *mu_sessions_find(const struct mu_sessions *ss, uint64_t id)
+{
+    uint32_t place = id & (MU_SESSION_PLACES - 1);
+
+    if (place >= ss->n || id >> 32 == 0 || mu_sender_id(ss, &ss->at[place]) != id)
+        return NULL;
+    return &ss->at[place];
+}
+
+/* Has the processor fetch it. */
+static inline void mu_sessions_soon(const struct mu_sessions *ss, uint64_t id)
+{
+    uint32_t place = id & (MU_SESSION_PLACES - 1);
+
+    if (place < ss->n) { /* it may lie on two lines */
+        __builtin_prefetch(&ss->at[place], 1);
+        __builtin_prefetch(&ss->at[place].told_s, 1);
+    }
+}
+
+/* A new session. NULL = out of memory, or of places. */
+struct mu_sender *mu_sessions_add(struct mu_sessions *sessions);
+
+/* A session of an earlier epoch, from the store; before the first mu_sessions_add(). Returns 0 and
+ * *@out, which is NULL where its place has a later one already: then it is over; MU_ENOMEM. */
+int mu_sessions_restore(struct mu_sessions *sessions, uint64_t id, struct mu_sender **out);
+void mu_sessions_restored(struct mu_sessions *sessions); /* that were all */
+
+/* Whether @seq is new, as mu_replay_accept(); numbers beyond 48 bits are not. */
+bool mu_sender_accept(struct mu_sender *s, uint64_t seq);
+
+/* Its datagrams come from elsewhere now. Returns whether that is to be told: it has changed less
+ * than a minute ago as well, and nobody was told of that for a minute. */
+bool mu_sender_roams(struct mu_sender *s, uint16_t from, mu_time now);
+void mu_sender_told(struct mu_sender *s, mu_time now);
+
+/* It has shown that it has the key. */
+void mu_sender_touch(struct mu_sessions *sessions, struct mu_sender *s);
 
 /* Frees @s when nobody needs it: no agent, no stream, and nobody to be told that he was taken over.
  */
 void mu_sessions_release(struct mu_sessions *sessions, struct mu_sender *s);
 
-/* Frees a few of those that only wait to tell somebody that he was taken over, and have for long;
- * for less long when there are more sessions than @many. In the end all. */
+/* At each tick. Frees a few of those that only wait to tell somebody that he was taken over, and
+ * have for long; for less long when there are more sessions than @many. In the end all. */
 void mu_sessions_sweep(struct mu_sessions *sessions, mu_time now, uint32_t many);
 
-uint32_t mu_sender_get(const struct mu_sender *s, uint32_t index); /* MU_INDEX_NOBODY beyond .n */
-/* Sets what @index means; it may be beyond .n, but not beyond @index < MU_SENDER_MAX. */
-#define MU_SENDER_MAX (1u << 20)
-int mu_sender_set(struct mu_sender *s, uint32_t index, uint32_t value);
+#define MU_SENDER_MAX (1u << 20) /* indexes of a session */
+uint32_t mu_sender_n(const struct mu_sessions *ss, const struct mu_sender *s); /* given so far */
+/* MU_INDEX_NOBODY for one that was not given. */
+uint32_t mu_sender_get(const struct mu_sessions *ss, const struct mu_sender *s, uint32_t index);
+/* Sets what @index means; it may not have been given yet. MU_EFULL beyond MU_SENDER_MAX. */
+int mu_sender_set(struct mu_sessions *ss, struct mu_sender *s, uint32_t index, uint32_t value);
+/* Gives @slot the next index, that is *@index. */
+int mu_sender_bind(struct mu_sessions *ss, struct mu_sender *s, uint32_t slot, uint32_t *index);
 /* Takes back an index that nobody has been told of. */
-void mu_sender_unbind(struct mu_sender *s, uint32_t index);
-/* Gives @slot the next index, that is *@index. MU_EFULL beyond MU_SENDER_MAX. */
-int mu_sender_bind(struct mu_sender *s, uint32_t slot, uint32_t *index);
+void mu_sender_unbind(struct mu_sessions *ss, struct mu_sender *s, uint32_t index);
 
 #endif

@@ -41,13 +41,16 @@ static struct mu_stream *stream_at(const struct mu_conductor *c, uint32_t place)
     return mu_entries_at(&c->streams, place);
 }
 
-/* @s has a second stream: rare enough to look for it among all. */
-static void another(const struct mu_conductor *c, struct mu_sender *s, const struct mu_stream *gone)
+/* One of several streams of @s is gone: rare enough to look for the others among all. */
+static void count_again(const struct mu_conductor *c, struct mu_sender *s)
 {
-    if (stream_at(c, s->stream) != gone)
-        return;
-    for (s->stream = 0; stream_at(c, s->stream)->session != s->id;)
-        s->stream++;
+    s->streams = 0;
+    for (uint32_t place = 0; place < c->streams.n && s->streams < 2; place++) {
+        if (stream_at(c, place)->session != mu_sender_id(&c->sessions, s))
+            continue;
+        s->stream = place;
+        s->streams++;
+    }
 }
 
 /* Leaves its session, which goes when nobody needs it. Returns whether it was the last stream. */
@@ -58,12 +61,13 @@ static bool detach(struct mu_conductor *c, struct mu_stream *st)
     st->session = 0;
     if (!s)
         return false;
-    if (s->conn == st->conn)
-        s->conn = 0;
-    if (--s->streams > 0) {
-        another(c, s, st);
+    if (s->streams == 1)
+        s->streams = 0;
+    else
+        count_again(c, s);
+    if (s->streams > 0)
         return false;
-    }
+    s->by_stream = 0;
     mu_sessions_release(&c->sessions, s);
     return true;
 }
@@ -75,12 +79,12 @@ bool mu_stream_crowded(const struct mu_conductor *c, uint32_t more)
 
 void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s)
 {
-    if (st->session == s->id)
+    if (st->session == mu_sender_id(&c->sessions, s))
         return;
     detach(c, st);
-    st->session = s->id;
+    st->session = mu_sender_id(&c->sessions, s);
     s->stream = mu_entries_place(&c->streams, st);
-    s->streams++;
+    s->streams = s->streams ? 2 : 1;
 }
 
 bool mu_stream_stays(const struct mu_conductor *c, const struct mu_sender *s)
@@ -150,8 +154,8 @@ void mu_stream_close_pending(struct mu_conductor *c)
 
         if (!s || s->streams > 0 || c->stalled)
             continue;
-        for (uint32_t index = 0; index < s->n; index++) {
-            uint32_t value = mu_sender_get(s, index), slot = value & MU_INDEX_SLOT;
+        for (uint32_t index = 0; index < mu_sender_n(&c->sessions, s); index++) {
+            uint32_t value = mu_sender_get(&c->sessions, s, index), slot = value & MU_INDEX_SLOT;
 
             if (MU_INDEX_IS_SLOT(value) && mu_roster_used(c->roster, slot) &&
                 mu_roster_state(c->roster, slot) == MU_UP)

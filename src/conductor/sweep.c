@@ -10,6 +10,11 @@ mu_time mu_sweep_since(const struct mu_conductor *c, const struct mu_pulse *puls
     return pulse->since > c->hearing.forgiven ? pulse->since : c->hearing.forgiven;
 }
 
+mu_dur mu_sweep_rest(mu_dur rest)
+{
+    return rest < 2 * MU_MS ? 0 : rest;
+}
+
 /* silence_ms is what counted, and threshold_ms what it passed; all that did not count - our stalls,
  * and what one of them forgave - is stall_ms, so that both together are the silence on the clock.
  */
@@ -22,7 +27,7 @@ static struct mu_evidence evidence_of(const struct mu_conductor *c, const struct
 
     e.silence_ms = counted / MU_MS;
     e.threshold_ms = threshold / MU_MS;
-    e.stall_ms = all > counted ? (all - counted) / MU_MS : 0;
+    e.stall_ms = mu_sweep_rest(all - counted) / MU_MS;
     return e;
 }
 
@@ -31,7 +36,7 @@ static bool come(struct mu_conductor *c, uint32_t slot, mu_time due, mu_time h)
 {
     if (h >= due)
         return true;
-    mu_roster_put_off(c->roster, slot, due);
+    mu_roster_put_off(c->roster, slot, due, h);
     return false;
 }
 
@@ -58,20 +63,19 @@ static void judge(struct mu_conductor *c, uint32_t slot, mu_time now)
     else if (mu_admit_empty(&c->admit, now))
         mu_heart_move(c, slot, MU_DOWN, MU_WHY_NOT_HEARD, &evidence);
     else
-        mu_roster_put_off(c->roster, slot, h + MU_SEC); /* he may be among those told to wait */
+        mu_roster_put_off(c->roster, slot, h + MU_SEC, h); /* he may be among those told to wait */
 }
 
 void mu_sweep(struct mu_conductor *c, mu_time now)
 {
-    const mu_time *due = mu_roster_due(c->roster);
     mu_time h = mu_hearing_at(&c->hearing, now);
-    uint32_t n = mu_roster_slots(c->roster);
+    uint32_t slot;
 
     if (c->hearing.deaf)
         return;
-    for (uint32_t slot = 0; slot < n; slot++)
-        if (due[slot] <= h)
-            judge(c, slot, now);
+    for (slot = mu_roster_due(c->roster, 0, h); slot != MU_NO_SLOT;
+         slot = mu_roster_due(c->roster, slot + 1, h))
+        judge(c, slot, now);
 }
 
 /* By a wall clock that nobody steps: that of the start, carried on. The store's times are all that

@@ -93,9 +93,9 @@ static const char *origin_text(const struct mu_config *config, const struct mu_s
     const struct mu_config_origin *origin = find_origin(config, s, policy);
     const struct mu_setting *inherited = NULL;
 
-    if (!origin && *policy && strcmp(s->key, "suspect_time") != 0) /* that is worked out */
+    if (!origin && *policy)
         inherited = find_setting("DEFAULT", s->key);
-    if (inherited)
+    if (inherited && *inherited->standard) /* else it is worked out */
         origin = find_origin(config, inherited, "");
     return origin ? origin->text : "default";
 }
@@ -162,7 +162,7 @@ static int make_policy(const struct mu_config_place *place, const char *name, st
                           place->text, name, MU_POLICIES_MAX - 1);
     policies->at[policies->n] = policies->at[policies->n - 1]; /* DEFAULT stays the last */
     policy = &policies->at[policies->n++ - 1];
-    *policy = (struct mu_policy){.binary = "*", .zone = "*"};
+    *policy = (struct mu_policy){.binary = "*", .zone = "*", .detector = -1};
     strcpy(policy->name, name);
     return 0;
 }

@@ -7,7 +7,7 @@
 #ifndef MU_DAEMON_CONFIG_TABLE_H
 #define MU_DAEMON_CONFIG_TABLE_H
 
-#define MU_SETTINGS_OF_TIMES_(X, section, interval_, down_, inherits)                              \
+#define MU_SETTINGS_OF_TIMES_(X, section, interval_, down_, detector_, phi_, inherits)             \
     X(section, report_interval, DUR, policy, times.interval, interval_, 100 * MU_MS,               \
       3600 * MU_SEC, "", 1,                                                                        \
       "How often an agent reports, unless it asks for another interval." inherits)                 \
@@ -15,16 +15,27 @@
       "Silence after which an agent is suspect. If not set: 2.5 times the interval, at most 0.8 "  \
       "of service_down_time.")                                                                     \
     X(section, service_down_time, DUR, policy, times.down, down_, 100 * MU_MS, 30 * MU_DAY_, "",   \
-      1, "Silence after which an agent is down." inherits)
+      1, "Silence after which an agent is down." inherits)                                         \
+    X(section, detector, WORD, policy, detector, detector_, 0, 0, MU_DETECT_WORDS, 1,              \
+      "Who judges a silence. deadline goes by suspect_time and service_down_time alone; the "      \
+      "others learn from an agent's beats and take these as the latest moments: two-window goes "  \
+      "by how late beats came, phi by their mean gap." inherits)                                   \
+    X(section, earliest_down_time, DUR, policy, times.floor, "", 100 * MU_MS, 30 * MU_DAY_, "", 1, \
+      "Silence before which an agent is not down, whatever two-window or phi thinks, and for "     \
+      "which a lease holds. With deadline: service_down_time. If not set: 3.5 times the "          \
+      "interval, at least suspect_time, at most service_down_time.")                               \
+    X(section, phi_threshold, COUNT, policy, times.phi, phi_, 1, 100, "", 1,                       \
+      "For phi: how large it is when an agent is down, one for each 2.3 mean gaps of "             \
+      "silence." inherits)
 
 #define MU_DAY_ (24 * 3600 * MU_SEC)
 
 #define MU_SETTINGS(X)                                                                             \
-    MU_SETTINGS_OF_TIMES_(X, "DEFAULT", "10s", "60s", "")                                          \
+    MU_SETTINGS_OF_TIMES_(X, "DEFAULT", "10s", "60s", "deadline", "8", "")                         \
     X("policy", binary, PATTERN, policy, binary, "*", 0, 0, "", 1,                                 \
       "The binaries this policy is for: a pattern of *, ? and [a-z].")                             \
     X("policy", zone, PATTERN, policy, zone, "*", 0, 0, "", 1, "The zones this policy is for.")    \
-    MU_SETTINGS_OF_TIMES_(X, "policy", "", "", " If not set: as in [DEFAULT].")                    \
+    MU_SETTINGS_OF_TIMES_(X, "policy", "", "", "", "", " If not set: as in [DEFAULT].")            \
     X("conductor", listen, ADDRS, config, listen, "127.0.0.1:4680", 0, 0, "", 0,                   \
       "Where agents are heard, TCP and UDP: A.B.C.D:PORT, [V6]:PORT, or the path of a Unix "       \
       "socket, whose rights the umask gives. May be given several times.")                         \
@@ -65,7 +76,9 @@
       "connections", 0,                                                                            \
       "HTTP connections from one address, loopback apart: a proxy may need more.")                 \
     X("conductor", receive_buffer, BYTES, config, receive_buffer, "128MiB", 65536, 1 << 30, "", 0, \
-      "The buffer that is asked for at a datagram socket: a beat takes up 832 bytes of it.")       \
+      "What a datagram socket holds while nobody reads: 128MiB are 3.2 s of 100,000 beats/s. "     \
+      "Without CAP_NET_ADMIN or a socket of systemd's it takes as much in the sysctl "             \
+      "net.core.rmem_max; what was got is logged at the start.")                                   \
     X("conductor", checkpoint_interval, DUR, config, checkpoint_interval, "30s", 100 * MU_MS,      \
       3600 * MU_SEC, "", 0,                                                                        \
       "How often last_seen_at and report_count are written; longer where there are more than "     \

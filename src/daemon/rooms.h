@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "conductor/conductor.h"
+#include "daemon/lag.h"
 #include "daemon/limits.h"
 #include "daemon/serve.h"
 #include "daemon/systemd.h"
@@ -30,11 +31,13 @@ struct mu_rooms {
     mu_time store_away; /* since when, as the log says; 0 = it is there */
 
     uv_loop_t loop;
+    struct mu_lag lag;
     uv_timer_t tick;       /* every 100 ms: reads the clocks, and wakes @idle */
     uv_idle_t idle;        /* keeps the loop from waiting between the tick and the sweep */
     uv_check_t sweep;      /* after the loop has read what waits in the streams */
     mu_time now, boot_now; /* read by the tick, for the sweep */
     mu_wall wall;
+    uint64_t mark; /* the transport's, taken by the tick: passed before the sweep */
     uv_signal_t signals[MU_SIGNALS];
 
     struct mu_boot boot;

@@ -34,6 +34,11 @@ static size_t on_datagram(void *ctx, const uint8_t *in, size_t n, uint64_t from,
     return mu_intake_datagram(((struct mu_rooms *)ctx)->conductor, in, n, from, now, out);
 }
 
+static void on_soon(void *ctx, const uint8_t *in, size_t n)
+{
+    mu_intake_soon(((struct mu_rooms *)ctx)->conductor, in, n);
+}
+
 static int on_opened(void *ctx, uint64_t conn, const char *peer, mu_time now)
 {
     return mu_intake_opened(((struct mu_rooms *)ctx)->conductor, conn, peer, now);
@@ -85,9 +90,10 @@ static void on_committed(void *ctx, uint64_t ticket, int rv)
     mu_conductor_committed(((struct mu_rooms *)ctx)->conductor, ticket, rv, mu_clock_now());
 }
 
-static int restore_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int restore_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                       const struct mu_payload *payload)
 {
-    return mu_conductor_restore(((struct mu_rooms *)ctx)->conductor, row,
+    return mu_conductor_restore(((struct mu_rooms *)ctx)->conductor, who, row,
                                 payload ? payload->len : 0);
 }
 
@@ -97,8 +103,9 @@ static void give_way(struct mu_rooms *rooms);
 
 /* A tick has two halves, since silence may only be judged by a `now` up to which everything that
  * came has been heard: the clocks are read first; then the loop reads the streams (its poll comes
- * between timers and checks), the datagrams are drained, and the sweep judges. However long we are
- * stopped in between, nobody is taken for silent. */
+ * between timers and checks) and the datagrams that had come by then, and the sweep judges. However
+ * long we are stopped in between, nobody is taken for silent. Where a flood has filled the sockets
+ * that takes many turns of the loop, so that whoever else wants something gets it. */
 static void on_idle(uv_idle_t *idle)
 {
     /* being active is all it does: poll returns at once */
@@ -112,8 +119,9 @@ static void on_sweep(uv_check_t *check)
 
     if (!uv_is_active((uv_handle_t *)&rooms->idle))
         return;
+    if (!mu_transport_passed(rooms->transport, rooms->mark))
+        return;
     uv_idle_stop(&rooms->idle);
-    mu_transport_drain(rooms->transport);
     mu_transport_stats(rooms->transport, &stats);
     began = mu_clock_now();
     mu_conductor_tick(rooms->conductor, rooms->now, rooms->boot_now, rooms->wall, stats.drops);
@@ -130,9 +138,12 @@ static void on_tick(uv_timer_t *timer)
 {
     struct mu_rooms *rooms = timer->data;
 
+    if (uv_is_active((uv_handle_t *)&rooms->idle))
+        return; /* the last one's sweep is still to come */
     rooms->now = mu_clock_now();
     rooms->boot_now = mu_clock_boot();
     rooms->wall = mu_clock_wall();
+    rooms->mark = mu_transport_mark(rooms->transport);
     uv_idle_start(&rooms->idle, on_idle);
 }
 
@@ -178,6 +189,7 @@ static void leave(void *ctx)
         rooms->store = NULL;
         mu_store_close(store, STORE_PATIENCE, on_store_closed, rooms);
     } else {
+        mu_lag_stop(&rooms->lag);
         for (int i = 0; i < MU_SIGNALS; i++)
             uv_close((uv_handle_t *)&rooms->signals[i], NULL);
     }
@@ -326,6 +338,7 @@ static int begin_loop(struct mu_rooms *rooms, struct mu_err *err)
     uv_timer_init(&rooms->loop, &rooms->tick);
     uv_idle_init(&rooms->loop, &rooms->idle);
     uv_check_init(&rooms->loop, &rooms->sweep);
+    mu_lag_start(&rooms->lag, &rooms->loop);
     rooms->tick.data = rooms->sweep.data = rooms;
     for (int i = 0; i < MU_SIGNALS; i++) {
         uv_signal_init(&rooms->loop, &rooms->signals[i]);
@@ -362,7 +375,14 @@ static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)
     rv = mu_conductor_new(&rooms->conductor, &cc, &ports, mu_clock_now(), mu_clock_wall());
     if (rv)
         return mu_err_wrap(err, rv, "conductor");
-    return mu_store_load(rooms->store, restore_row, rooms, err);
+    rv = mu_store_load(rooms->store, restore_row, rooms, err);
+    if (rv)
+        return rv;
+    rv = mu_conductor_restored(rooms->conductor);
+    if (rv == MU_EEXIST)
+        return mu_err_set(err, rv, "store %s: two of its agents have one name or one UUID",
+                          config->store);
+    return rv ? mu_err_set(err, rv, "conductor: out of memory") : 0;
 }
 
 static int build_outlets(struct mu_rooms *rooms, struct mu_err *err)
@@ -415,6 +435,7 @@ static int build_doors(struct mu_rooms *rooms, struct mu_err *err)
 
     rooms->sink = (struct mu_transport_sink){.ctx = rooms,
                                              .datagram = on_datagram,
+                                             .soon = on_soon,
                                              .opened = on_opened,
                                              .frame = on_frame,
                                              .closed = on_closed};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/stat.h"
 #include "conductor/hearing.h"
 #include "daemon/rooms.h"
 
@@ -77,12 +78,33 @@ static void tell_facts(const struct mu_rooms *rooms)
     fflush(stdout);
 }
 
+/* A datagram of up to 100 bytes, most beats, is booked with 832 in twice what was asked for. */
+static void tell_buffer(const struct mu_rooms *rooms, int got)
+{
+    int asked = (int)rooms->config->receive_buffer, beats = (int)(2 * (int64_t)got / 832);
+    char cure[64];
+
+    mu_stat_set(MU_STAT_RECEIVE_BUFFER, got);
+    if (got == 0) /* Unix sockets alone */
+        return;
+    if (got >= asked) {
+        mu_info("transport", "receive buffer", MU_KVI("bytes", got), MU_KVI("holds_beats", beats),
+                MU_KVI("ms_of_100000_a_second", beats / 100));
+        return;
+    }
+    snprintf(cure, sizeof(cure), "sysctl -w net.core.rmem_max=%d, then a restart", asked);
+    mu_warn("transport", "receive buffer smaller than asked for", MU_KVI("bytes", got),
+            MU_KVI("asked", asked), MU_KVI("holds_beats", beats),
+            MU_KVI("ms_of_100000_a_second", beats / 100), MU_KVS("cure", cure));
+}
+
 void mu_rooms_tell_ready(const struct mu_rooms *rooms)
 {
     struct mu_transport_stats stats;
     struct mu_addr store;
 
     mu_transport_stats(rooms->transport, &stats);
+    tell_buffer(rooms, stats.receive_buffer);
     if (rooms->options->facts)
         tell_facts(rooms);
     mu_info("daemon", "ready", MU_KVS("version", MUSTER_VERSION),
@@ -91,7 +113,6 @@ void mu_rooms_tell_ready(const struct mu_rooms *rooms)
             MU_KVI("agents_port", rooms->agents_port), MU_KVI("http_port", rooms->http_port),
             MU_KVU("known", agents(rooms)), MU_KVU("files", rooms->limits.files),
             MU_KVU("max_streams", rooms->limits.streams), MU_KVU("max_http", rooms->limits.http),
-            MU_KVI("receive_buffer", stats.receive_buffer),
             MU_KVI("ms", (mu_clock_now() - rooms->begun) / MU_MS));
     mu_notify_send(&((struct mu_rooms *)rooms)->notify, "READY=1");
 }

@@ -5,31 +5,29 @@
 /* 11 bits of value, 5 of how far it is shifted. */
 #define VALUE_BITS 11
 #define VALUE_MAX  ((1u << VALUE_BITS) - 1)
-#define LONGEST_MS ((int64_t)VALUE_MAX << 20)
+#define LONGEST_MS ((uint64_t)VALUE_MAX << 20)
 
-static uint16_t pack(mu_dur gap)
+static uint16_t pack(uint64_t ms)
 {
-    int64_t ms = gap < 0 ? 0 : gap / MU_MS;
     unsigned shift = 0;
 
     if (ms > LONGEST_MS)
         ms = LONGEST_MS;
-    while (ms >> shift > VALUE_MAX)
-        shift++;
+    if (ms > VALUE_MAX)
+        shift = 64 - VALUE_BITS - (unsigned)__builtin_clzll(ms);
     return (uint16_t)(shift << VALUE_BITS | (unsigned)(ms >> shift));
 }
 
-void mu_history_add(struct mu_history *history, mu_dur gap)
+unsigned mu_gaps_add(uint16_t gaps[MU_GAPS], unsigned n, uint64_t ms)
 {
-    memmove(history->gap + 1, history->gap, sizeof(history->gap) - sizeof(history->gap[0]));
-    history->gap[0] = pack(gap);
-    if (history->n < MU_GAPS)
-        history->n++;
+    memmove(gaps + 1, gaps, (MU_GAPS - 1) * sizeof(gaps[0]));
+    gaps[0] = pack(ms);
+    return n < MU_GAPS ? n + 1 : n;
 }
 
-size_t mu_history_ms(const struct mu_history *history, uint32_t out[MU_GAPS])
+size_t mu_gaps_ms(const uint16_t gaps[MU_GAPS], unsigned n, uint32_t out[MU_GAPS])
 {
-    for (size_t i = 0; i < history->n; i++)
-        out[i] = (uint32_t)(history->gap[i] & VALUE_MAX) << (history->gap[i] >> VALUE_BITS);
-    return history->n;
+    for (unsigned i = 0; i < n; i++)
+        out[i] = (uint32_t)(gaps[i] & VALUE_MAX) << (gaps[i] >> VALUE_BITS);
+    return n;
 }

@@ -1,4 +1,4 @@
-/* history.h - the gaps between an agent's last beats, in 16 x 16 bits.
+/* history.h - the gaps between an agent's last beats, 16 bits each, newest first.
  *
  * A gap is kept as a floating number of ms: exact below 2048 ms, within 0.1 % above, up to 24 days.
  */
@@ -8,17 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/clock.h"
-
 #define MU_GAPS 16
 
-struct mu_history {
-    uint16_t gap[MU_GAPS]; /* newest first */
-    uint8_t n;
-};
-
-void mu_history_add(struct mu_history *history, mu_dur gap);
-/* Writes the gaps in ms, newest first; returns how many. */
-size_t mu_history_ms(const struct mu_history *history, uint32_t out[MU_GAPS]);
+/* Puts @ms before the @n gaps that there are; the oldest of MU_GAPS goes. Returns how many. */
+unsigned mu_gaps_add(uint16_t gaps[MU_GAPS], unsigned n, uint64_t ms);
+/* Writes the @n gaps in ms, newest first; returns @n. */
+size_t mu_gaps_ms(const uint16_t gaps[MU_GAPS], unsigned n, uint32_t out[MU_GAPS]);
 
 #endif

@@ -8,6 +8,7 @@
 #define INTERVAL_MIN (100 * MU_MS)
 #define INTERVAL_MAX (3600 * MU_SEC)
 #define DOWN_MAX     (30 * 24 * 3600 * MU_SEC)
+#define PHI          8
 
 void mu_policies_init(struct mu_policies *policies)
 {
@@ -17,7 +18,11 @@ void mu_policies_init(struct mu_policies *policies)
         .name = "DEFAULT",
         .binary = "*",
         .zone = "*",
-        .times = {.interval = 10 * MU_SEC, .suspect = 25 * MU_SEC, .down = 60 * MU_SEC},
+        .times = {.interval = 10 * MU_SEC,
+                  .suspect = 25 * MU_SEC,
+                  .down = 60 * MU_SEC,
+                  .floor = 60 * MU_SEC,
+                  .phi = PHI},
     };
 }
 
@@ -27,6 +32,17 @@ static mu_dur default_suspect(mu_dur interval, mu_dur down)
     mu_dur wanted = interval / 2 * 5, most = down / 5 * 4;
 
     return wanted < most ? wanted : most;
+}
+
+/* 3.5 intervals, so that two lost beats in a row are nothing, and nobody is down who would not have
+ * been suspect. */
+static mu_dur default_floor(const struct mu_times *t)
+{
+    mu_dur wanted = t->interval / 2 * 7;
+
+    if (wanted < t->suspect)
+        wanted = t->suspect;
+    return wanted < t->down ? wanted : t->down;
 }
 
 static int check_bound(const struct mu_policy *p, const char *what, mu_dur value, mu_dur min,
@@ -51,23 +67,64 @@ static int check_less(const struct mu_policy *p, const char *what, mu_dur value,
                       p->name, what, mu_dur_text(value, is), than, mu_dur_text(bound, must));
 }
 
-static int finish_one(struct mu_policy *p, const struct mu_times *defaults,
+static int check_floor(const struct mu_policy *p, struct mu_err *err)
+{
+    char floor[MU_DUR_TEXT], down[MU_DUR_TEXT];
+
+    if (p->times.floor > p->times.down)
+        return mu_err_set(err, MU_EINVAL,
+                          "policy %s: earliest_down_time is %s, must not be more than "
+                          "service_down_time, which is %s",
+                          p->name, mu_dur_text(p->times.floor, floor),
+                          mu_dur_text(p->times.down, down));
+    return check_less(p, "report_interval", p->times.interval, "earliest_down_time", p->times.floor,
+                      err);
+}
+
+static void warn_of(const struct mu_policy *p, void (*warn)(void *ctx, const char *line), void *ctx)
+{
+    char line[256], down[MU_DUR_TEXT], other[MU_DUR_TEXT];
+
+    mu_dur_text(p->times.down, down);
+    if (p->times.down < 3 * p->times.interval) {
+        snprintf(
+            line, sizeof(line),
+            "policy %s: service_down_time %s is less than 3 x report_interval %s: a lost beat or "
+            "two may count as a death",
+            p->name, down, mu_dur_text(p->times.interval, other));
+        warn(ctx, line);
+    }
+    if (p->detector == MU_DETECT_DEADLINE && p->times.floor != p->times.down) {
+        snprintf(line, sizeof(line),
+                 "policy %s: earliest_down_time %s does nothing: detector deadline is down after "
+                 "service_down_time %s, and not before",
+                 p->name, mu_dur_text(p->times.floor, other), down);
+        warn(ctx, line);
+    }
+}
+
+static int finish_one(struct mu_policy *p, const struct mu_policy *defaults,
                       void (*warn)(void *ctx, const char *line), void *ctx, struct mu_err *err)
 {
     struct mu_times *t = &p->times;
-    char line[256], down[MU_DUR_TEXT], interval[MU_DUR_TEXT];
     int rv;
 
     if (!p->binary[0])
         strcpy(p->binary, "*");
     if (!p->zone[0])
         strcpy(p->zone, "*");
+    if (p->detector < 0)
+        p->detector = defaults->detector;
     if (!t->interval)
-        t->interval = defaults->interval;
+        t->interval = defaults->times.interval;
     if (!t->down)
-        t->down = defaults->down;
+        t->down = defaults->times.down;
+    if (!t->phi)
+        t->phi = defaults->times.phi;
     if (!t->suspect)
         t->suspect = default_suspect(t->interval, t->down);
+    if (!t->floor)
+        t->floor = p->detector == MU_DETECT_DEADLINE ? t->down : default_floor(t);
     rv = check_bound(p, "report_interval", t->interval, INTERVAL_MIN, INTERVAL_MAX, err);
     if (rv == 0)
         rv = check_bound(p, "service_down_time", t->down, INTERVAL_MIN, DOWN_MAX, err);
@@ -78,30 +135,28 @@ static int finish_one(struct mu_policy *p, const struct mu_times *defaults,
         rv = check_less(p, "report_interval", t->interval, "suspect_time", t->suspect, err);
     if (rv == 0)
         rv = check_less(p, "suspect_time", t->suspect, "service_down_time", t->down, err);
-    if (rv != 0)
-        return rv;
-    if (warn && t->down < 3 * t->interval) {
-        snprintf(
-            line, sizeof(line),
-            "policy %s: service_down_time %s is less than 3 x report_interval %s: a lost beat or "
-            "two may count as a death",
-            p->name, mu_dur_text(t->down, down), mu_dur_text(t->interval, interval));
-        warn(ctx, line);
-    }
-    return 0;
+    if (rv == 0)
+        rv = check_floor(p, err);
+    if (rv == 0 && warn)
+        warn_of(p, warn, ctx);
+    return rv;
 }
 
 int mu_policies_finish(struct mu_policies *policies, void (*warn)(void *ctx, const char *line),
                        void *ctx, struct mu_err *err)
 {
-    struct mu_times defaults;
+    struct mu_policy defaults;
 
     assert(policies->n >= 1 && policies->n <= MU_POLICIES_MAX);
-    defaults = policies->at[policies->n - 1].times;
-    if (!defaults.interval)
-        defaults.interval = 10 * MU_SEC;
-    if (!defaults.down)
-        defaults.down = 60 * MU_SEC;
+    defaults = policies->at[policies->n - 1];
+    if (defaults.detector < 0)
+        defaults.detector = MU_DETECT_DEADLINE;
+    if (!defaults.times.interval)
+        defaults.times.interval = 10 * MU_SEC;
+    if (!defaults.times.down)
+        defaults.times.down = 60 * MU_SEC;
+    if (!defaults.times.phi)
+        defaults.times.phi = PHI;
     for (size_t i = policies->n; i-- > 0;) {
         int rv = finish_one(&policies->at[i], &defaults, warn, ctx, err);
 
@@ -144,5 +199,9 @@ struct mu_times mu_times_for(const struct mu_policy *policy, mu_dur wanted, int 
     /* A slower agent than the policy thought of is not suspect between two of its beats. */
     if (wanted > policy->times.interval && t.suspect < default_suspect(wanted, t.down))
         t.suspect = default_suspect(wanted, t.down);
+    if (policy->detector == MU_DETECT_DEADLINE)
+        t.floor = t.down;
+    else if (wanted > policy->times.interval && t.floor < default_floor(&t))
+        t.floor = default_floor(&t);
     return t;
 }

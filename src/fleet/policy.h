@@ -1,4 +1,5 @@
-/* policy.h - report interval, suspect time and down time, by patterns of binary and zone.
+/* policy.h - report interval, suspect time, down time and the detector that judges within them, by
+ * patterns of binary and zone.
  *
  * The first policy in the order of the configuration whose patterns match is in force; the last one
  * is [DEFAULT] and matches all. Patterns are those of fnmatch(3): `*`, `?`, `[a-z]`. */
@@ -9,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "detect/driver.h" /* struct mu_times */
+#include "detect/detect.h"
 
 #define MU_POLICIES_MAX 256
 
@@ -17,7 +18,8 @@ struct mu_policy {
     char name[64];    /* "DEFAULT", or NAME of [policy NAME] */
     char binary[256]; /* "*" = any */
     char zone[256];
-    struct mu_times times; /* 0 = not set: from [DEFAULT], suspect from the others */
+    struct mu_times times; /* 0 = not set: from [DEFAULT]; suspect and floor from the others */
+    int detector;          /* enum mu_detector; below 0 = not set: from [DEFAULT] */
 };
 
 struct mu_policies {
@@ -25,11 +27,12 @@ struct mu_policies {
     size_t n; /* at least 1; the last is DEFAULT */
 };
 
-/* One policy, DEFAULT: 10 s, 25 s, 60 s. */
+/* One policy, DEFAULT: 10 s, 25 s, 60 s, by deadline. */
 void mu_policies_init(struct mu_policies *policies);
 
-/* Fills in what is not set and checks: interval < suspect < down, in bounds. MU_EINVAL names the
- * policy and both numbers. @warn (may be NULL) is called with a line where down < 3 x interval. */
+/* Fills in what is not set and checks: interval < suspect < down, interval < floor <= down, in
+ * bounds. MU_EINVAL names the policy and both numbers. @warn (may be NULL) is called with a line
+ * where down < 3 x interval, or where a floor is set that `deadline` does not have. */
 int mu_policies_finish(struct mu_policies *policies, void (*warn)(void *ctx, const char *line),
                        void *ctx, struct mu_err *err);
 

@@ -8,27 +8,34 @@
 #include "base/siphash.h"
 
 struct mu_pooled {
-    uint32_t refs;
+    uint32_t refs, id, n;
     char text[];
+};
+
+union mu_pool_place {
+    struct mu_pooled *entry;
+    uintptr_t next; /* of a number that is free: twice the next free one, plus 1 */
+};
+
+struct key {
+    const char *text;
+    size_t n;
 };
 
 static bool same_text(const void *ctx, uint32_t id, const void *key)
 {
-    const struct mu_pool *pool = ctx;
+    const struct mu_pooled *entry = ((const struct mu_pool *)ctx)->at[id].entry;
+    const struct key *wanted = key;
 
-    return strcmp(pool->at[id]->text, key) == 0;
-}
-
-static uint64_t hash_text(const struct mu_pool *pool, const char *text)
-{
-    return mu_siphash64(pool->key, text, strlen(text));
+    return entry->n == wanted->n && memcmp(entry->text, wanted->text, wanted->n) == 0;
 }
 
 static uint64_t hash_id(const void *ctx, uint32_t id)
 {
     const struct mu_pool *pool = ctx;
+    const struct mu_pooled *entry = pool->at[id].entry;
 
-    return hash_text(pool, pool->at[id]->text);
+    return mu_siphash64(pool->key, entry->text, entry->n);
 }
 
 void mu_pool_init(struct mu_pool *pool, const uint8_t key[16])
@@ -39,40 +46,52 @@ void mu_pool_init(struct mu_pool *pool, const uint8_t key[16])
     pool->n = 1;
 }
 
+static bool is_free(const struct mu_pool *pool, uint32_t id)
+{
+    return pool->at[id].next & 1;
+}
+
 void mu_pool_fini(struct mu_pool *pool)
 {
     for (uint32_t id = 1; id < pool->n; id++)
-        mu_free(pool->at[id]);
+        if (!is_free(pool, id))
+            mu_free(pool->at[id].entry);
     mu_free(pool->at);
     mu_map_fini(&pool->map);
 }
 
-/* A number for one text more. It is not taken until at[] is set. */
-static int free_id(struct mu_pool *pool, uint32_t *id)
+/* Room for one number more. */
+static int reserve(struct mu_pool *pool)
 {
-    if (pool->free) {
-        while (pool->hint == 0 || pool->at[pool->hint])
-            pool->hint = (pool->hint + 1) % pool->n;
-        *id = pool->hint;
-        return 0;
-    }
-    if (pool->n >= pool->cap) {
-        uint32_t cap = pool->cap ? pool->cap * 2 : 64;
-        struct mu_pooled **at = mu_realloc(pool->at, cap, sizeof(struct mu_pooled *));
+    uint32_t cap = pool->cap ? pool->cap * 2 : 64;
+    union mu_pool_place *at;
 
-        if (!at)
-            return MU_ENOMEM;
-        at[0] = NULL;
-        pool->at = at;
-        pool->cap = cap;
-    }
-    *id = pool->n;
+    if (pool->free || pool->n < pool->cap)
+        return 0;
+    if (pool->n >= MU_POOL_MAX)
+        return MU_ENOMEM;
+    at = mu_realloc(pool->at, cap, sizeof(*at));
+    if (!at)
+        return MU_ENOMEM;
+    pool->at = at;
+    pool->cap = cap;
     return 0;
 }
 
-int mu_pool_add(struct mu_pool *pool, const char *text, uint32_t *out)
+static uint32_t take_id(struct mu_pool *pool)
 {
-    size_t n = strlen(text);
+    uint32_t id = pool->free;
+
+    if (!id)
+        return pool->n++;
+    pool->free = (uint32_t)(pool->at[id].next >> 1);
+    return id;
+}
+
+int mu_pool_add(struct mu_pool *pool, const char *text, size_t n, uint32_t *out)
+{
+    struct key key = {text, n};
+    uint64_t hash;
     struct mu_pooled *entry;
     uint32_t id;
 
@@ -80,42 +99,44 @@ int mu_pool_add(struct mu_pool *pool, const char *text, uint32_t *out)
         *out = 0;
         return 0;
     }
-    id = mu_map_find(&pool->map, hash_text(pool, text), text);
+    hash = mu_siphash64(pool->key, text, n);
+    id = mu_map_find(&pool->map, hash, &key);
     if (id != MU_MAP_NONE) {
-        pool->at[id]->refs++;
+        pool->at[id].entry->refs++;
         *out = id;
         return 0;
     }
-    if (mu_map_reserve(&pool->map) != 0 || free_id(pool, &id) != 0)
+    if (mu_map_reserve(&pool->map) != 0 || reserve(pool) != 0)
         return MU_ENOMEM;
     entry = mu_alloc(sizeof(*entry) + n + 1);
     if (!entry)
         return MU_ENOMEM;
-    entry->refs = 1;
-    memcpy(entry->text, text, n + 1);
-    if (id == pool->n)
-        pool->n++;
-    else
-        pool->free--;
-    pool->at[id] = entry;
-    mu_map_put(&pool->map, hash_text(pool, text), id);
+    id = take_id(pool);
+    *entry = (struct mu_pooled){.refs = 1, .id = id, .n = (uint32_t)n};
+    memcpy(entry->text, text, n);
+    pool->at[id].entry = entry;
+    mu_map_put(&pool->map, hash, id);
     *out = id;
     return 0;
 }
 
 void mu_pool_drop(struct mu_pool *pool, uint32_t id)
 {
-    if (id == 0 || --pool->at[id]->refs)
+    if (id == 0 || --pool->at[id].entry->refs)
         return;
     mu_map_del(&pool->map, hash_id(pool, id), id);
-    mu_free(pool->at[id]);
-    pool->at[id] = NULL;
-    pool->free++;
-    pool->hint = id;
+    mu_free(pool->at[id].entry);
+    pool->at[id].next = (uintptr_t)pool->free << 1 | 1;
+    pool->free = id;
 }
 
 const char *mu_pool_text(const struct mu_pool *pool, uint32_t id)
 {
-    assert(id == 0 || (id < pool->n && pool->at[id]));
-    return id ? pool->at[id]->text : "";
+    assert(id == 0 || (id < pool->n && !is_free(pool, id)));
+    return id ? pool->at[id].entry->text : "";
+}
+
+uint32_t mu_pool_id(const char *text)
+{
+    return MU_CONTAINER_OF(text, const struct mu_pooled, text)->id;
 }

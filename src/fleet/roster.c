@@ -1,17 +1,25 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "fleet/roster_own.h"
 
+#define CACHE_LINE 64 /* bytes */
+
 static const struct mu_ident *ident_of(const void *owner, uint32_t slot)
 {
-    return ((const struct mu_roster *)owner)->cold[slot].ident;
+    return cold_of(owner, slot)->ident;
 }
 
-static uint32_t row_of(const void *owner, uint32_t slot)
+static bool is_more_of(const void *ctx, uint32_t i, const void *slot)
 {
-    return ((const struct mu_roster *)owner)->cold[slot].row;
+    return ((const struct mu_roster *)ctx)->more[i].slot == *(const uint32_t *)slot;
+}
+
+static uint64_t hash_more(const void *ctx, uint32_t i)
+{
+    return mu_map_hash_id(((const struct mu_roster *)ctx)->more[i].slot);
 }
 
 /* ---- life of the roster ---- */
@@ -22,11 +30,10 @@ int mu_roster_new(struct mu_roster **out, const struct mu_roster_config *config)
 
     if (!r)
         return MU_ENOMEM;
-    r->driver = mu_detect_default();
-    assert(r->driver->size <= MU_DETECT_STATE_MAX);
     r->policies = config->policies;
+    r->more_free = MU_MAP_NONE;
+    mu_map_init(&r->more_of, is_more_of, hash_more, r);
     r->index.ident = ident_of;
-    r->index.row = row_of;
     r->index.owner = r;
     memcpy(r->index.key, config->key, sizeof(r->index.key));
     mu_index_init(&r->index);
@@ -40,8 +47,8 @@ void mu_roster_free(struct mu_roster *r)
     if (!r)
         return;
     for (uint32_t slot = 0; slot < r->slots; slot++)
-        if (r->flags[slot] & USED)
-            mu_ident_unref(r->cold[slot].ident);
+        if (hot_of(r, slot)->flags & USED)
+            mu_ident_unref(cold_of(r, slot)->ident);
     while (r->pends) {
         struct pend *next = r->pends->next;
 
@@ -50,13 +57,13 @@ void mu_roster_free(struct mu_roster *r)
     }
     mu_pool_fini(&r->pool);
     mu_index_fini(&r->index);
-    mu_free(r->due);
-    mu_free(r->heard);
-    mu_free(r->flags);
-    mu_free(r->state);
-    mu_free(r->cold);
-    mu_free(r->detector);
-    mu_free(r->free);
+    mu_map_fini(&r->more_of);
+    mu_free(r->more);
+    for (uint32_t i = 0; i < r->cap / BLOCK; i++) {
+        mu_free(r->blocks[i]->learned);
+        mu_free(r->blocks[i]);
+    }
+    mu_free(r->blocks);
     mu_free(r);
 }
 
@@ -72,78 +79,153 @@ void mu_roster_clock(struct mu_roster *r, mu_time now, mu_wall wall)
 
 /* ---- adding and removing ---- */
 
-#define GROW(array, cap)                                                                           \
-    {                                                                                              \
-        void *more_ = mu_realloc((array), (cap), sizeof(*(array)));                                \
-        if (!more_)                                                                                \
-            return MU_ENOMEM;                                                                      \
-        (array) = more_;                                                                           \
-    }
-
 static int grow(struct mu_roster *r)
 {
-    uint32_t cap = r->cap ? r->cap * 2 : 64;
+    uint32_t n = r->cap / BLOCK;
 
-    GROW(r->due, cap);
-    GROW(r->heard, cap);
-    GROW(r->flags, cap);
-    GROW(r->state, cap);
-    GROW(r->cold, cap);
-    GROW(r->free, cap);
-    if (r->driver->size) {
-        uint8_t *detector = mu_realloc(r->detector, cap, r->driver->size);
+    if ((n & (n - 1)) == 0) { /* the array of blocks is full at 0, 1, 2, 4, ... */
+        struct block **more = mu_realloc(r->blocks, n ? (size_t)n * 2 : 1, sizeof(*more));
 
-        if (!detector)
+        if (!more)
             return MU_ENOMEM;
-        r->detector = detector;
+        r->blocks = more;
     }
-    r->cap = cap;
+    r->blocks[n] = mu_alloc_aligned(CACHE_LINE, sizeof(struct block));
+    if (!r->blocks[n])
+        return MU_ENOMEM;
+    r->cap += BLOCK;
     return 0;
 }
 
-static int pool_labels(struct mu_roster *r, const char *labels, uint32_t *id)
+/* What a join tells of the agent, as one text: most agents share it with many. */
+static int pool_profile(struct mu_roster *r, const struct mu_row *row, uint32_t *id)
 {
-    return mu_pool_add(&r->pool, strcmp(labels, "{}") == 0 ? "" : labels, id);
+    const char *const parts[] = {row->zone, row->labels, row->version};
+    struct mu_buf buf;
+    int rv;
+
+    mu_buf_init(&buf, 0);
+    for (size_t i = 0; i < MU_ARRAY_LEN(parts); i++)
+        mu_buf_put(&buf, parts[i], strlen(parts[i]) + 1);
+    rv = buf.failed ? buf.failed : mu_pool_add(&r->pool, (const char *)buf.data, buf.len, id);
+    mu_buf_fini(&buf);
+    return rv;
 }
 
-/* Zone, labels and version of a join: all or none. */
-static int pool_join(struct mu_roster *r, const struct mu_row *row, uint32_t ids[3])
+static int pool_text(struct mu_roster *r, const char *text, uint32_t *id)
 {
-    if (mu_pool_add(&r->pool, row->zone, &ids[0]) != 0)
-        return MU_ENOMEM;
-    if (pool_labels(r, row->labels, &ids[1]) == 0) {
-        if (mu_pool_add(&r->pool, row->version, &ids[2]) == 0)
-            return 0;
-        mu_pool_drop(&r->pool, ids[1]);
-    }
-    mu_pool_drop(&r->pool, ids[0]);
-    return MU_ENOMEM;
+    return mu_pool_add(&r->pool, text, strlen(text), id);
 }
 
 static int pool_reasons(struct mu_roster *r, const struct mu_row *row, uint32_t ids[2])
 {
-    if (mu_pool_add(&r->pool, row->disabled_reason, &ids[0]) != 0)
+    if (pool_text(r, row->disabled_reason, &ids[0]) != 0)
         return MU_ENOMEM;
-    if (mu_pool_add(&r->pool, row->forced_reason, &ids[1]) == 0)
+    if (pool_text(r, row->forced_reason, &ids[1]) == 0)
         return 0;
     mu_pool_drop(&r->pool, ids[0]);
     return MU_ENOMEM;
 }
 
+/* ---- what only some agents have ---- */
+
+/* The slot's, made where there is none; NULL = out of memory. */
+static struct more *have_more(struct mu_roster *r, uint32_t slot)
+{
+    struct more *more = more_of(r, slot);
+    uint32_t i = r->more_free;
+
+    if (more)
+        return more;
+    if (mu_map_reserve(&r->more_of) != 0)
+        return NULL;
+    if (i != MU_MAP_NONE) {
+        r->more_free = r->more[i].slot;
+    } else {
+        if (r->nmore == r->more_cap) {
+            uint32_t cap = r->more_cap ? r->more_cap + r->more_cap / 2 : 16;
+
+            more = mu_realloc(r->more, cap, sizeof(*more));
+            if (!more)
+                return NULL;
+            r->more = more;
+            r->more_cap = cap;
+        }
+        i = r->nmore++;
+    }
+    r->more[i] = (struct more){.slot = slot};
+    mu_map_put(&r->more_of, mu_map_hash_id(slot), i);
+    hot_of(r, slot)->flags |= MORE;
+    return &r->more[i];
+}
+
+static void drop_more(struct mu_roster *r, uint32_t slot)
+{
+    struct more *more = more_of(r, slot);
+
+    if (!more)
+        return;
+    mu_pool_drop(&r->pool, more->disabled_reason);
+    mu_pool_drop(&r->pool, more->forced_reason);
+    mu_map_del(&r->more_of, mu_map_hash_id(slot), (uint32_t)(more - r->more));
+    more->slot = r->more_free;
+    r->more_free = (uint32_t)(more - r->more);
+    hot_of(r, slot)->flags &= (uint8_t)~MORE;
+}
+
+/* What operators have made of a stored agent. */
+static int add_reasons(struct mu_roster *r, uint32_t slot, const struct mu_row *row)
+{
+    uint32_t reasons[2];
+    struct more *more;
+
+    if (row->revision == 0 && !*row->disabled_reason && !*row->forced_reason)
+        return 0;
+    more = have_more(r, slot);
+    if (!more || pool_reasons(r, row, reasons) != 0)
+        return MU_ENOMEM;
+    more->revision = row->revision;
+    more->disabled_reason = reasons[0];
+    more->forced_reason = reasons[1];
+    return 0;
+}
+
+static void forget(struct mu_roster *r, uint32_t slot)
+{
+    if (learned(r, slot))
+        memset(learned(r, slot), 0, MU_DETECT_STATE_MAX);
+}
+
+/* What one detector has learned is nothing to another. Where there is no memory for it, `deadline`
+ * judges, which learns nothing. */
+static void take_detector(struct mu_roster *r, uint32_t slot, enum mu_detector detector)
+{
+    struct block *block = r->blocks[slot / BLOCK];
+    struct hot *hot = hot_of(r, slot);
+
+    if (mu_detect_at(detector)->size && !block->learned)
+        block->learned = mu_calloc(BLOCK, MU_DETECT_STATE_MAX);
+    if (mu_detect_at(detector)->size && !block->learned)
+        detector = MU_DETECT_DEADLINE;
+    if (hot->detector != detector)
+        forget(r, slot);
+    hot->detector = detector;
+}
+
 /* Which policy is in force. */
 static void take_policy(struct mu_roster *r, uint32_t slot)
 {
-    struct cold *cold = &r->cold[slot];
+    struct hot *hot = hot_of(r, slot);
 
-    cold->policy = (uint16_t)mu_policies_match(r->policies, cold->ident->binary,
-                                               mu_pool_text(&r->pool, cold->zone));
+    hot->policy = (uint8_t)mu_policies_match(r->policies, cold_of(r, slot)->ident->binary,
+                                             mu_pool_text(&r->pool, hot->profile));
+    take_detector(r, slot, (enum mu_detector)r->policies->at[hot->policy].detector);
 }
 
 uint32_t mu_roster_interval_for(const struct mu_roster *r, uint32_t slot, uint32_t wanted_ms)
 {
-    const struct cold *cold = &r->cold[slot];
-    struct mu_times times =
-        mu_times_for(&r->policies->at[cold->policy], wanted_ms * MU_MS, cold->start_id == 0);
+    struct mu_times times = mu_times_for(&r->policies->at[hot_of(r, slot)->policy],
+                                         wanted_ms * MU_MS, cold_of(r, slot)->start_id == 0);
 
     return (uint32_t)(times.interval / MU_MS);
 }
@@ -151,87 +233,144 @@ uint32_t mu_roster_interval_for(const struct mu_roster *r, uint32_t slot, uint32
 static void take_times(struct mu_roster *r, uint32_t slot)
 {
     take_policy(r, slot);
-    r->cold[slot].interval_ms = mu_roster_interval_for(r, slot, r->cold[slot].wanted_ms);
+    hot_of(r, slot)->interval_ms = mu_roster_interval_for(r, slot, hot_of(r, slot)->wanted_ms);
 }
 
-static void fill(struct mu_roster *r, uint32_t slot, const struct mu_row *row,
-                 const uint32_t join[3], const uint32_t reasons[2])
+/* A time of day as it is kept. */
+static uint64_t day(mu_wall at)
 {
-    struct cold *cold = &r->cold[slot];
-    uint32_t generation = cold->generation;
+    const mu_wall last = ((mu_wall)1 << MOMENT_BITS) - 1;
 
+    return (uint64_t)(at < 0 ? 0 : at > last ? last : at);
+}
+
+static void fill(struct mu_roster *r, uint32_t slot, const struct mu_row *row, uint32_t profile)
+{
+    struct cold *cold = cold_of(r, slot);
+    uint64_t most = ((uint64_t)1 << 40) - 1;
+
+    *hot_of(r, slot) = (struct hot){
+        .heard = day(row->last_seen),
+        .flags = (uint8_t)(USED | HIDDEN | (row->disabled ? DISABLED : 0) |
+                           (row->forced_down ? FORCED : 0)),
+        .state = row->state,
+        .report_count = row->report_count < most ? row->report_count : most,
+        .profile = profile,
+        .wanted_ms = row->interval_ms,
+    };
     *cold = (struct cold){
         .ident = mu_ident_ref(row->ident),
         .start_id = row->start_id,
         .incarnation = row->incarnation,
         .session = row->session,
-        .report_count = row->report_count,
-        .state_since = row->state_since,
-        .joined_at = row->joined_at,
-        .row = row->id,
+        .joined_at = day(row->joined_at),
         .index = row->index,
-        .revision = row->revision,
-        .generation = generation,
-        .wanted_ms = row->interval_ms,
-        .zone = join[0],
-        .labels = join[1],
-        .version = join[2],
-        .disabled_reason = reasons[0],
-        .forced_reason = reasons[1],
-        .reason = (uint8_t)row->state_reason,
+        .state_since = day(row->state_since),
+        .reason = row->state_reason,
+        .generation = cold->generation,
     };
-    r->due[slot] = MU_NEVER;
-    r->heard[slot] = row->last_seen;
-    r->state[slot] = (uint8_t)row->state;
-    r->flags[slot] =
-        (uint8_t)(USED | HIDDEN | (row->disabled ? DISABLED : 0) | (row->forced_down ? FORCED : 0));
-    if (r->driver->size)
-        memset(r->detector + slot * r->driver->size, 0, r->driver->size);
+    *due_of(r, slot) = NOT_DUE;
+    *row_of(r, slot) = row->id;
+    forget(r, slot);
     take_times(r, slot);
 }
 
 static uint32_t take_slot(struct mu_roster *r)
 {
-    uint32_t slot;
+    uint32_t slot = r->free;
 
-    if (r->nfree)
-        return r->free[--r->nfree];
-    slot = r->slots++;
-    r->cold[slot].generation = 0;
+    if (!r->nfree)
+        return r->slots++;
+    r->free = *row_of(r, slot);
+    r->nfree--;
     return slot;
+}
+
+static void give_slot(struct mu_roster *r, uint32_t slot)
+{
+    struct cold *cold = cold_of(r, slot);
+
+    mu_pool_drop(&r->pool, hot_of(r, slot)->profile);
+    drop_more(r, slot);
+    mu_ident_unref(cold->ident);
+    cold->ident = NULL;
+    cold->generation++;
+    hot_of(r, slot)->flags = 0;
+    *due_of(r, slot) = NOT_DUE;
+    *row_of(r, slot) = r->free;
+    r->free = slot;
+    r->nfree++;
+}
+
+/* In a slot, and in no index yet. */
+static int place(struct mu_roster *r, const struct mu_row *row, uint32_t *slot)
+{
+    uint32_t profile;
+
+    if (!r->nfree && r->slots == r->cap && grow(r) != 0)
+        return MU_ENOMEM;
+    if (pool_profile(r, row, &profile) != 0)
+        return MU_ENOMEM;
+    *slot = take_slot(r);
+    fill(r, *slot, row, profile);
+    if (add_reasons(r, *slot, row) == 0)
+        return 0;
+    give_slot(r, *slot);
+    return MU_ENOMEM;
 }
 
 int mu_roster_add(struct mu_roster *r, const struct mu_row *row, bool hidden, uint32_t *out)
 {
-    uint32_t slot, join[3], reasons[2];
+    struct mu_place at;
+    uint32_t slot;
+    int rv;
 
-    if (mu_index_name(&r->index, row->ident->binary, row->ident->host) != MU_MAP_NONE ||
-        mu_index_row(&r->index, row->id) != MU_MAP_NONE ||
-        mu_index_uuid(&r->index, row->ident->uuid) != MU_MAP_NONE)
-        return MU_EEXIST;
-    if (!r->nfree && r->slots == r->cap && grow(r) != 0)
-        return MU_ENOMEM;
-    if (mu_index_reserve(&r->index, row->ident) != 0 || pool_join(r, row, join) != 0)
-        return MU_ENOMEM;
-    if (pool_reasons(r, row, reasons) != 0) {
-        for (size_t i = 0; i < MU_ARRAY_LEN(join); i++)
-            mu_pool_drop(&r->pool, join[i]);
-        return MU_ENOMEM;
+    rv = place(r, row, &slot);
+    if (rv != 0)
+        return rv;
+    rv = mu_index_reserve(&r->index, row->ident, &at);
+    if (rv != 0) {
+        give_slot(r, slot);
+        return rv;
     }
-    slot = take_slot(r);
-    fill(r, slot, row, join, reasons);
-    mu_index_put(&r->index, slot);
+    mu_index_put(&r->index, at, slot);
     if (!hidden)
         mu_roster_reveal(r, slot);
     *out = slot;
     return 0;
 }
 
+int mu_roster_load(struct mu_roster *r, const struct mu_row *row, uint32_t *out)
+{
+    int rv = place(r, row, out);
+
+    if (rv == 0)
+        mu_roster_reveal(r, *out);
+    return rv;
+}
+
+int mu_roster_loaded(struct mu_roster *r)
+{
+    uint32_t *slots = mu_realloc(NULL, r->count, sizeof(*slots)), n = 0;
+    int rv;
+
+    if (!slots)
+        return MU_ENOMEM;
+    for (uint32_t slot = 0; slot < r->slots; slot++)
+        if (hot_of(r, slot)->flags & USED)
+            slots[n++] = slot;
+    rv = mu_index_load(&r->index, slots, n);
+    mu_free(slots);
+    return rv;
+}
+
 void mu_roster_reveal(struct mu_roster *r, uint32_t slot)
 {
-    assert(r->flags[slot] & HIDDEN);
-    r->flags[slot] &= (uint8_t)~HIDDEN;
-    r->shown[shown(r, slot)]++;
+    struct hot *hot = hot_of(r, slot);
+
+    assert(hot->flags & HIDDEN);
+    hot->flags &= (uint8_t)~HIDDEN;
+    r->shown[shown(hot)]++;
     r->count++;
 }
 
@@ -243,121 +382,114 @@ static void drop_pend(struct mu_roster *r, uint32_t slot)
     mu_pool_drop(&r->pool, pend->forced_reason);
     *at = pend->next;
     mu_free(pend);
-    r->flags[slot] &= (uint8_t)~PENDING;
+    hot_of(r, slot)->flags &= (uint8_t)~PENDING;
 }
 
 void mu_roster_remove(struct mu_roster *r, uint32_t slot)
 {
-    struct cold *cold = &r->cold[slot];
+    const struct hot *hot = hot_of(r, slot);
 
-    if (r->flags[slot] & PENDING)
+    if (hot->flags & PENDING)
         drop_pend(r, slot);
-    if (!(r->flags[slot] & HIDDEN)) {
-        r->shown[shown(r, slot)]--;
+    if (!(hot->flags & HIDDEN)) {
+        r->shown[shown(hot)]--;
         r->count--;
     }
     mu_index_del(&r->index, slot);
-    mu_pool_drop(&r->pool, cold->zone);
-    mu_pool_drop(&r->pool, cold->labels);
-    mu_pool_drop(&r->pool, cold->version);
-    mu_pool_drop(&r->pool, cold->disabled_reason);
-    mu_pool_drop(&r->pool, cold->forced_reason);
-    mu_ident_unref(cold->ident);
-    cold->ident = NULL;
-    cold->generation++;
-    r->flags[slot] = 0;
-    r->due[slot] = MU_NEVER;
-    r->free[r->nfree++] = slot;
+    give_slot(r, slot);
 }
 
 /* ---- changing ---- */
 
+static void set_due(struct mu_roster *r, uint32_t slot, mu_time due, uint64_t now_ms)
+{
+    uint64_t ms = moment(due), most = now_ms + DUE_AT_MOST;
+    uint32_t at = (uint32_t)(ms < most ? ms : most);
+
+    *due_of(r, slot) = at == NOT_DUE ? at + 1 : at;
+}
+
 /* When silence matters next. */
 static void arm(struct mu_roster *r, uint32_t slot)
 {
-    const struct cold *cold = &r->cold[slot];
+    const struct hot *hot = hot_of(r, slot);
+    enum mu_state state = derived(hot);
+    mu_time suspect_at, down_at;
+    struct mu_times times;
 
-    if (r->flags[slot] & HIDDEN) {
-        r->due[slot] = MU_NEVER;
+    if (hot->flags & HIDDEN || state == MU_DOWN || state == MU_LEFT) {
+        *due_of(r, slot) = NOT_DUE;
         return;
     }
-    switch (derived(r, slot)) {
-    case MU_UP:
-        r->due[slot] = cold->since + cold->suspect_ms * MU_MS;
-        break;
-    case MU_SUSPECT:
-    case MU_UNKNOWN:
-        r->due[slot] = cold->since + cold->down_ms * MU_MS;
-        break;
-    default:
-        r->due[slot] = MU_NEVER;
-    }
-}
-
-/* Up to the next ms: a verdict may be late by one, never early. */
-static uint32_t to_ms(mu_dur dur)
-{
-    mu_dur ms = (dur + MU_MS - 1) / MU_MS;
-
-    return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+    times = times_of(r, hot);
+    mu_detect_at((enum mu_detector)hot->detector)
+        ->due(learned(r, slot), &times, (mu_time)hot->since * MU_MS, &suspect_at, &down_at);
+    set_due(r, slot, state == MU_UP ? suspect_at : down_at, hot->since);
 }
 
 int mu_roster_rejoin(struct mu_roster *r, uint32_t slot, const struct mu_row *row)
 {
-    struct cold *cold = &r->cold[slot];
-    uint32_t join[3];
+    struct hot *hot = hot_of(r, slot);
+    struct cold *cold = cold_of(r, slot);
+    uint32_t profile;
 
-    if (pool_join(r, row, join) != 0)
+    if (pool_profile(r, row, &profile) != 0)
         return MU_ENOMEM;
-    mu_pool_drop(&r->pool, cold->zone);
-    mu_pool_drop(&r->pool, cold->labels);
-    mu_pool_drop(&r->pool, cold->version);
-    cold->zone = join[0];
-    cold->labels = join[1];
-    cold->version = join[2];
+    mu_pool_drop(&r->pool, hot->profile);
+    hot->profile = profile;
+    hot->wanted_ms = row->interval_ms;
+    if (cold->start_id != row->start_id)
+        forget(r, slot);
     cold->start_id = row->start_id;
     cold->incarnation = row->incarnation;
     cold->session = row->session;
     cold->index = row->index;
-    cold->joined_at = row->joined_at;
-    cold->wanted_ms = row->interval_ms;
+    cold->joined_at = day(row->joined_at);
     take_times(r, slot);
     return 0;
 }
 
 void mu_roster_bind(struct mu_roster *r, uint32_t slot, uint64_t session, uint32_t index)
 {
-    r->cold[slot].session = session;
-    r->cold[slot].index = index;
+    cold_of(r, slot)->session = session;
+    cold_of(r, slot)->index = index;
 }
 
 void mu_roster_payload(struct mu_roster *r, uint32_t slot, uint64_t hash, uint32_t len, mu_time now)
 {
-    r->cold[slot].payload_hash = hash;
-    r->cold[slot].payload_len = len;
-    r->cold[slot].reported_ms = (uint32_t)(now / MU_MS) | 1; /* 0 is never */
+    struct more *more = have_more(r, slot);
+
+    if (!more)
+        return;
+    more->payload_hash = hash;
+    more->payload_len = len;
+    more->reported_ms = (uint32_t)(now / MU_MS) | 1; /* 0 is never */
 }
 
 bool mu_roster_reported(const struct mu_roster *r, uint32_t slot, uint64_t hash, uint32_t len)
 {
-    const struct cold *cold = &r->cold[slot];
+    const struct more *more = more_of(r, slot);
 
-    return cold->reported_ms && cold->payload_hash == hash && cold->payload_len == len;
+    return more && more->reported_ms && more->payload_hash == hash && more->payload_len == len;
 }
 
 mu_dur mu_roster_report_wait(const struct mu_roster *r, uint32_t slot, mu_time now)
 {
-    const struct cold *cold = &r->cold[slot];
-    uint32_t since = ((uint32_t)(now / MU_MS) | 1) - cold->reported_ms; /* wraps, as both do */
+    const struct more *more = more_of(r, slot);
+    uint32_t since, interval = hot_of(r, slot)->interval_ms;
 
-    if (cold->reported_ms == 0 || since >= cold->interval_ms)
+    if (!more || more->reported_ms == 0)
         return 0;
-    return (cold->interval_ms - since) * MU_MS;
+    since = ((uint32_t)(now / MU_MS) | 1) - more->reported_ms; /* wraps, as both do */
+    return since >= interval ? 0 : (interval - since) * MU_MS;
 }
 
 void mu_roster_stored(struct mu_roster *r, uint32_t slot, uint32_t payload_len)
 {
-    r->cold[slot].payload_len = payload_len;
+    struct more *more = payload_len ? have_more(r, slot) : NULL;
+
+    if (more)
+        more->payload_len = payload_len;
 }
 
 int mu_roster_pend(struct mu_roster *r, uint32_t slot, const struct mu_row *wanted, bool deletes)
@@ -365,7 +497,9 @@ int mu_roster_pend(struct mu_roster *r, uint32_t slot, const struct mu_row *want
     struct pend *pend;
     uint32_t reasons[2];
 
-    assert(!(r->flags[slot] & PENDING));
+    assert(!(hot_of(r, slot)->flags & PENDING));
+    if (!have_more(r, slot)) /* so that settling needs no memory */
+        return MU_ENOMEM;
     pend = mu_alloc(sizeof(*pend));
     if (!pend)
         return MU_ENOMEM;
@@ -384,13 +518,13 @@ int mu_roster_pend(struct mu_roster *r, uint32_t slot, const struct mu_row *want
         .deletes = deletes,
     };
     r->pends = pend;
-    r->flags[slot] |= PENDING;
+    hot_of(r, slot)->flags |= PENDING;
     return 0;
 }
 
 bool mu_roster_pending(const struct mu_roster *r, uint32_t slot)
 {
-    return r->flags[slot] & PENDING;
+    return hot_of(r, slot)->flags & PENDING;
 }
 
 static void swap_ids(uint32_t *a, uint32_t *b)
@@ -403,60 +537,65 @@ static void swap_ids(uint32_t *a, uint32_t *b)
 
 void mu_roster_settle(struct mu_roster *r, uint32_t slot, bool apply)
 {
-    struct cold *cold = &r->cold[slot];
+    struct hot *hot = hot_of(r, slot);
+    struct more *more = more_of(r, slot);
     struct pend *pend = *find_pend(r, slot);
 
-    assert(pend);
+    assert(pend && more);
     if (apply) {
-        r->shown[shown(r, slot)]--;
-        swap_ids(&cold->disabled_reason, &pend->disabled_reason);
-        swap_ids(&cold->forced_reason, &pend->forced_reason);
-        cold->revision = pend->revision;
-        r->flags[slot] &= (uint8_t) ~(DISABLED | FORCED);
-        r->flags[slot] |=
-            (uint8_t)((pend->disabled ? DISABLED : 0) | (pend->forced_down ? FORCED : 0));
-        r->shown[shown(r, slot)]++;
+        r->shown[shown(hot)]--;
+        swap_ids(&more->disabled_reason, &pend->disabled_reason);
+        swap_ids(&more->forced_reason, &pend->forced_reason);
+        more->revision = pend->revision;
+        hot->flags &= (uint8_t) ~(DISABLED | FORCED);
+        hot->flags |= (uint8_t)((pend->disabled ? DISABLED : 0) | (pend->forced_down ? FORCED : 0));
+        r->shown[shown(hot)]++;
     }
     drop_pend(r, slot);
 }
 
-static void set_heard_flag(struct mu_roster *r, uint32_t slot)
+static void set_heard_flag(struct mu_roster *r, struct hot *hot)
 {
-    if (r->flags[slot] & HEARD)
+    r->shown[shown(hot)]--;
+    hot->flags |= HEARD;
+    r->shown[shown(hot)]++;
+}
+
+void mu_roster_soon(const struct mu_roster *r, uint32_t slot)
+{
+    if (slot >= r->slots)
         return;
-    r->shown[shown(r, slot)]--;
-    r->flags[slot] |= HEARD;
-    r->shown[shown(r, slot)]++;
+    __builtin_prefetch(hot_of(r, slot), 1);
+    __builtin_prefetch(due_of(r, slot), 1);
 }
 
 void mu_roster_heard(struct mu_roster *r, uint32_t slot, mu_time now, mu_time h)
 {
-    struct cold *cold = &r->cold[slot];
-    struct mu_times times = times_of(r, slot);
-    bool before = r->flags[slot] & HEARD;
-    mu_time suspect_at, down_at;
+    struct hot *hot = hot_of(r, slot);
+    const struct mu_detector_driver *driver = mu_detect_at((enum mu_detector)hot->detector);
+    uint64_t ms = (uint64_t)now / MU_MS;
 
     /* Named twice in one datagram, or sent twice: one sign of life. Its times may be new ones. */
-    if (!before || r->heard[slot] != now) {
-        if (before)
-            mu_history_add(&cold->history, now - r->heard[slot]);
-        cold->report_count++;
+    if (!(hot->flags & HEARD)) {
+        hot->report_count++;
+        set_heard_flag(r, hot);
+    } else if (hot->heard != ms) {
+        hot->report_count++;
+        hot->ngaps = mu_gaps_add(hot->gaps, hot->ngaps, ms > hot->heard ? ms - hot->heard : 0);
     }
-    set_heard_flag(r, slot);
-    r->heard[slot] = now;
-    r->driver->heard(r->detector ? r->detector + slot * r->driver->size : NULL, &times, h,
-                     &suspect_at, &down_at);
-    cold->since = h;
-    cold->suspect_ms = to_ms(suspect_at - h);
-    cold->down_ms = to_ms(down_at - h);
+    hot->heard = ms;
+    hot->since = moment(h);
+    if (driver->size) {
+        struct mu_times times = times_of(r, hot);
+
+        driver->heard(learned(r, slot), &times, h);
+    }
     arm(r, slot);
 }
 
 void mu_roster_spare(struct mu_roster *r, uint32_t slot, mu_time h)
 {
-    struct cold *cold = &r->cold[slot];
-
-    cold->since = h;
+    hot_of(r, slot)->since = moment(h);
     arm(r, slot);
 }
 
@@ -465,16 +604,10 @@ uint32_t mu_roster_begin(struct mu_roster *r, mu_time h)
     uint32_t n = 0;
 
     for (uint32_t slot = 0; slot < r->slots; slot++) {
-        struct mu_times times;
-
         if (!visible(r, slot))
             continue;
-        times = times_of(r, slot);
-        r->cold[slot].since = h;
-        r->cold[slot].suspect_ms = to_ms(times.suspect);
-        r->cold[slot].down_ms = to_ms(times.down);
-        arm(r, slot);
-        n += derived(r, slot) == MU_UNKNOWN;
+        mu_roster_spare(r, slot, h);
+        n += derived(hot_of(r, slot)) == MU_UNKNOWN;
     }
     return n;
 }
@@ -482,37 +615,35 @@ uint32_t mu_roster_begin(struct mu_roster *r, mu_time h)
 void mu_roster_move(struct mu_roster *r, uint32_t slot, enum mu_state state, enum mu_reason why,
                     mu_wall at)
 {
+    struct hot *hot = hot_of(r, slot);
+    struct cold *cold = cold_of(r, slot);
+
     assert(state < MU_UNKNOWN);
-    r->shown[shown(r, slot)]--;
-    r->state[slot] = (uint8_t)state;
-    r->shown[shown(r, slot)]++;
-    r->cold[slot].reason = (uint8_t)why;
-    r->cold[slot].state_since = at;
+    r->shown[shown(hot)]--;
+    hot->state = state;
+    r->shown[shown(hot)]++;
+    cold->reason = why;
+    cold->state_since = day(at);
     arm(r, slot);
 }
 
 bool mu_roster_retime(struct mu_roster *r, uint32_t slot, mu_time h)
 {
-    struct cold *cold = &r->cold[slot];
-    uint32_t wanted, floor_ms;
-    struct mu_times times;
+    struct hot *hot = hot_of(r, slot);
+    uint32_t wanted, longer;
+    mu_time floor;
 
     take_policy(r, slot);
-    wanted = mu_roster_interval_for(r, slot, cold->wanted_ms);
-    times = times_of(r, slot);
-    floor_ms = to_ms((h > cold->since ? h - cold->since : 0) +
-                     (wanted > cold->interval_ms ? wanted : cold->interval_ms) * MU_MS);
-    cold->suspect_ms = to_ms(times.suspect);
-    cold->down_ms = to_ms(times.down);
-    if (cold->suspect_ms < floor_ms)
-        cold->suspect_ms = floor_ms;
-    if (cold->down_ms < floor_ms)
-        cold->down_ms = floor_ms;
+    wanted = mu_roster_interval_for(r, slot, hot->wanted_ms);
+    longer = wanted > hot->interval_ms ? wanted : hot->interval_ms;
+    floor = h + longer * MU_MS;
     arm(r, slot);
-    return wanted != cold->interval_ms;
+    if (*due_of(r, slot) != NOT_DUE && (int32_t)((uint32_t)moment(floor) - *due_of(r, slot)) > 0)
+        set_due(r, slot, floor, moment(h));
+    return wanted != hot->interval_ms;
 }
 
-void mu_roster_put_off(struct mu_roster *r, uint32_t slot, mu_time due)
+void mu_roster_put_off(struct mu_roster *r, uint32_t slot, mu_time due, mu_time h)
 {
-    r->due[slot] = due;
+    set_due(r, slot, due, moment(h));
 }

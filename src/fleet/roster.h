@@ -1,7 +1,8 @@
-/* roster.h - who there is: a slot for each agent, hot numbers packed apart from the rest.
+/* roster.h - who there is: a slot for each agent, what a beat touches packed apart from the rest.
  *
- * Slots are reused; a generation tells the lives of a slot apart. Pointers and strings got from a
- * roster are good until it is changed. One thread. A beat allocates nothing. */
+ * Slots are reused; a generation tells the lives of a slot apart. Moments are kept in ms. Pointers
+ * and strings got from a roster are good until it is changed. One thread. A beat allocates nothing.
+ */
 #ifndef MU_FLEET_ROSTER_H
 #define MU_FLEET_ROSTER_H
 
@@ -33,10 +34,18 @@ bool mu_roster_used(const struct mu_roster *roster, uint32_t slot);
 uint32_t mu_roster_generation(const struct mu_roster *roster, uint32_t slot);
 uint32_t mu_roster_find(const struct mu_roster *roster, const char *binary, const char *host);
 uint32_t mu_roster_find_uuid(const struct mu_roster *roster, const uint8_t uuid[16]);
-uint32_t mu_roster_find_row(const struct mu_roster *roster, uint32_t row);
 
 void mu_roster_view(const struct mu_roster *roster, uint32_t slot, mu_time now,
                     struct mu_view *out);
+
+/* Of a view what people choose agents by, for walks over all of them. */
+struct mu_glance {
+    const struct mu_ident *ident;
+    const char *zone, *labels; /* as in a row */
+    enum mu_state shown;
+    bool disabled, forced_down;
+};
+void mu_roster_glance(const struct mu_roster *roster, uint32_t slot, struct mu_glance *out);
 
 /* The durable part alone, as the store shall have it: an operator's write that waits for its commit
  * is in it already, so that a later snapshot never takes back what was stored before it. False, and
@@ -73,8 +82,13 @@ void mu_roster_policies(struct mu_roster *roster, const struct mu_policies *poli
 void mu_roster_clock(struct mu_roster *roster, mu_time now, mu_wall wall);
 
 /* Adds @row, of which .interval_ms is the interval wanted; strings are copied, the ident is shared.
- * Returns 0 and the slot; MU_EEXIST when row, name or UUID is there; MU_ENOMEM. */
+ * Returns 0 and the slot; MU_EEXIST when name or UUID is there; MU_ENOMEM. */
 int mu_roster_add(struct mu_roster *roster, const struct mu_row *row, bool hidden, uint32_t *slot);
+/* The same for rows that are stored already, many in a row: nobody is found by his name before
+ * or UUID before mu_roster_loaded(), which returns MU_EEXIST when two have the same, or MU_ENOMEM.
+ */
+int mu_roster_load(struct mu_roster *roster, const struct mu_row *row, uint32_t *slot);
+int mu_roster_loaded(struct mu_roster *roster);
 void mu_roster_reveal(struct mu_roster *roster, uint32_t slot);
 void mu_roster_remove(struct mu_roster *roster, uint32_t slot);
 bool mu_roster_hidden(const struct mu_roster *roster, uint32_t slot);
@@ -85,7 +99,8 @@ uint32_t mu_roster_find_any(const struct mu_roster *roster, const char *binary, 
  * joined_at, and .interval_ms as the interval wanted. Returns 0; MU_ENOMEM, nothing changed. */
 int mu_roster_rejoin(struct mu_roster *roster, uint32_t slot, const struct mu_row *row);
 void mu_roster_bind(struct mu_roster *roster, uint32_t slot, uint64_t session, uint32_t index);
-/* A report of @len bytes with that hash was taken at @now. */
+/* A report of @len bytes with that hash was taken at @now. Without memory it is forgotten, and the
+ * same report would be taken once more. */
 void mu_roster_payload(struct mu_roster *roster, uint32_t slot, uint64_t hash, uint32_t len,
                        mu_time now);
 /* Whether that report is the last one that was taken. */
@@ -103,8 +118,9 @@ bool mu_roster_pending(const struct mu_roster *roster, uint32_t slot);
 /* The write came true, or to nothing. Removing the agent of a delete is the caller's. */
 void mu_roster_settle(struct mu_roster *roster, uint32_t slot, bool apply);
 
-/* A beat; a second one at the same moment is none. Its state is not touched: see mu_roster_move().
- */
+/* Has the processor fetch what mu_roster_heard() will need of @slot. */
+void mu_roster_soon(const struct mu_roster *roster, uint32_t slot);
+/* A beat; a second one in the same ms is none. Its state is not touched: see mu_roster_move(). */
 void mu_roster_heard(struct mu_roster *roster, uint32_t slot, mu_time now, mu_time h);
 /* Not a beat, but a sign of life that puts off what silence would lead to. */
 void mu_roster_spare(struct mu_roster *roster, uint32_t slot, mu_time h);
@@ -129,16 +145,20 @@ struct mu_pulse {
     mu_time suspect_at, down_at;
     mu_time heard; /* monotonic, of the last beat; MU_NEVER = not since the start */
     struct mu_times times;
+    const struct mu_detector_driver *detector;
+    const void *learned; /* its state */
 };
 void mu_roster_pulse(const struct mu_roster *roster, uint32_t slot, struct mu_pulse *out);
 
-/* When silence makes the next difference, by slot, hearing time; MU_NEVER = not. For the sweep. */
-const mu_time *mu_roster_due(const struct mu_roster *roster);
-void mu_roster_put_off(struct mu_roster *roster, uint32_t slot, mu_time due);
+/* The first slot from @from on whose silence may make a difference by @h; MU_NO_SLOT = none. For
+ * the sweep: who is due is to be looked at, and to be put off where nothing came of it. */
+uint32_t mu_roster_due(const struct mu_roster *roster, uint32_t from, mu_time h);
+void mu_roster_put_off(struct mu_roster *roster, uint32_t slot, mu_time due, mu_time h);
 
 /* The same as fields of a view, without the rest of it. */
 enum mu_state mu_roster_state(const struct mu_roster *roster, uint32_t slot);
 bool mu_roster_forced(const struct mu_roster *roster, uint32_t slot);
+/* What a lease promises: silence before which nobody is down. */
 mu_dur mu_roster_down_time(const struct mu_roster *roster, uint32_t slot);
 struct mu_ident *mu_roster_ident(const struct mu_roster *roster, uint32_t slot);
 size_t mu_roster_history(const struct mu_roster *roster, uint32_t slot, uint32_t gaps_ms[MU_GAPS]);

@@ -14,23 +14,61 @@ enum {
     DISABLED = 8,
     FORCED = 16,
     PENDING = 32,
+    MORE = 64, /* there is a struct more */
 };
 
-/* What a beat of a healthy agent hardly touches. */
+/* Moments are kept in ms, in 42 bits: until the year 2109. */
+#define MOMENT_BITS 42
+
+/* What a beat touches: a line of the processor's cache. */
+struct hot {
+    uint64_t heard : MOMENT_BITS; /* monotonic; until it is HEARD, wall-clock */
+    uint64_t flags : 8;
+    uint64_t state : 3;
+    uint64_t ngaps : 5;
+    uint64_t detector : 2;        /* enum mu_detector: whose state there is; mostly the policy's */
+    uint64_t since : MOMENT_BITS; /* hearing time from which silence counts */
+    uint64_t policy : 8;
+    uint64_t report_count : 40;
+    uint64_t profile : 24;           /* zone, labels, version: in the pool */
+    uint32_t interval_ms, wanted_ms; /* in force; asked for, 0 = the policy's */
+    uint16_t gaps[MU_GAPS];
+};
+
+/* What a beat of a healthy agent does not touch. */
 struct cold {
     struct mu_ident *ident;
-    uint64_t start_id, incarnation, session, report_count, payload_hash;
-    mu_wall state_since, joined_at;
-    mu_time since;                /* hearing time from which silence counts */
-    uint32_t suspect_ms, down_ms; /* what the detector said, from .since on */
-    uint32_t row, index, revision, generation, payload_len;
-    uint32_t reported_ms;                    /* monotonic, wraps */
-    uint32_t interval_ms, wanted_ms;         /* in force; asked for, 0 = the policy's */
-    uint32_t zone, labels, version;          /* in the pool */
+    uint64_t start_id, incarnation, session;
+    uint64_t joined_at : MOMENT_BITS; /* wall-clock */
+    uint64_t index : 20;              /* in the session */
+    uint64_t state_since : MOMENT_BITS;
+    uint64_t reason : 8;
+    uint64_t generation : 14;
+};
+
+/* Slots come in blocks, which never move, so that a fleet that grows is never copied. */
+#define BLOCK 1024
+
+struct block {
+    struct hot hot[BLOCK];
+    struct cold cold[BLOCK];
+    uint32_t due[BLOCK]; /* ms of hearing time, wraps; NOT_DUE = never */
+    uint32_t row[BLOCK]; /* the row's number; of a free slot the next free one */
+    uint8_t *learned;    /* MU_DETECT_STATE_MAX bytes each, by its detector; NULL = none learns */
+};
+
+#define NOT_DUE 0
+/* What is due later than this is looked at in between: the sum wraps after twice as long. */
+#define DUE_AT_MOST ((int64_t)20 * 24 * 3600 * 1000)
+
+/* What only some agents have: those that report payloads, and those that operators have touched. */
+struct more {
+    uint64_t payload_hash;
+    uint32_t slot; /* of a free one: the next */
+    uint32_t payload_len;
+    uint32_t reported_ms; /* monotonic, wraps; 0 = never */
+    uint32_t revision;
     uint32_t disabled_reason, forced_reason; /* in the pool */
-    uint16_t policy;
-    struct mu_history history;
-    uint8_t reason;
 };
 
 /* An operator's write that waits; there are few at a time. */
@@ -42,18 +80,15 @@ struct pend {
 };
 
 struct mu_roster {
-    /* hot, by slot */
-    mu_time *due;
-    mu_time *heard; /* monotonic ns; until it is HEARD, wall-clock ms */
-    uint8_t *flags, *state;
-    /* cold, by slot */
-    struct cold *cold;
-    uint8_t *detector;
+    struct block **blocks;
     uint32_t slots, cap, count;
-    uint32_t *free, nfree; /* slots to be used again; the array has room for .cap */
+    uint32_t free, nfree; /* slots to be used again: the first, how many */
+
+    struct more *more;
+    uint32_t nmore, more_cap, more_free; /* MU_MAP_NONE = none is free */
+    struct mu_map more_of;               /* by slot */
 
     uint32_t shown[MU_STATES];
-    const struct mu_detector_driver *driver;
     const struct mu_policies *policies;
     mu_dur wall_offset; /* ms to add to monotonic ms */
     struct mu_index index;
@@ -61,21 +96,56 @@ struct mu_roster {
     struct pend *pends;
 };
 
+static inline struct hot *hot_of(const struct mu_roster *r, uint32_t slot)
+{
+    return &r->blocks[slot / BLOCK]->hot[slot % BLOCK];
+}
+
+static inline struct cold *cold_of(const struct mu_roster *r, uint32_t slot)
+{
+    return &r->blocks[slot / BLOCK]->cold[slot % BLOCK];
+}
+
+static inline uint32_t *due_of(const struct mu_roster *r, uint32_t slot)
+{
+    return &r->blocks[slot / BLOCK]->due[slot % BLOCK];
+}
+
+static inline uint32_t *row_of(const struct mu_roster *r, uint32_t slot)
+{
+    return &r->blocks[slot / BLOCK]->row[slot % BLOCK];
+}
+
+static inline void *learned(const struct mu_roster *r, uint32_t slot)
+{
+    uint8_t *states = r->blocks[slot / BLOCK]->learned;
+
+    return states ? states + slot % BLOCK * MU_DETECT_STATE_MAX : NULL;
+}
+
+/* NULL = it has nothing more. */
+static inline struct more *more_of(const struct mu_roster *r, uint32_t slot)
+{
+    if (!(hot_of(r, slot)->flags & MORE))
+        return NULL;
+    return &r->more[mu_map_find(&r->more_of, mu_map_hash_id(slot), &slot)];
+}
+
 static inline bool visible(const struct mu_roster *r, uint32_t slot)
 {
-    return slot < r->slots && (r->flags[slot] & (USED | HIDDEN)) == USED;
+    return slot < r->slots && (hot_of(r, slot)->flags & (USED | HIDDEN)) == USED;
 }
 
-static inline enum mu_state derived(const struct mu_roster *r, uint32_t slot)
+static inline enum mu_state derived(const struct hot *hot)
 {
-    if (!(r->flags[slot] & HEARD) && r->state[slot] <= MU_SUSPECT)
+    if (!(hot->flags & HEARD) && hot->state <= MU_SUSPECT)
         return MU_UNKNOWN;
-    return r->state[slot];
+    return (enum mu_state)hot->state;
 }
 
-static inline enum mu_state shown(const struct mu_roster *r, uint32_t slot)
+static inline enum mu_state shown(const struct hot *hot)
 {
-    return r->flags[slot] & FORCED ? MU_DOWN : derived(r, slot);
+    return hot->flags & FORCED ? MU_DOWN : derived(hot);
 }
 
 static inline struct pend **find_pend(const struct mu_roster *r, uint32_t slot)
@@ -89,11 +159,22 @@ static inline struct pend **find_pend(const struct mu_roster *r, uint32_t slot)
 
 /* The interval in force fits the policy's down time, unless the policy has changed since the agent
  * was told: then he is given the time that his own interval needs, until he has joined anew. */
-static inline struct mu_times times_of(const struct mu_roster *r, uint32_t slot)
+static inline struct mu_times times_of(const struct mu_roster *r, const struct hot *hot)
 {
-    const struct cold *cold = &r->cold[slot];
+    const struct mu_policy *policy = &r->policies->at[hot->policy];
+    mu_dur interval = hot->interval_ms * MU_MS;
 
-    return mu_times_for(&r->policies->at[cold->policy], cold->interval_ms * MU_MS, true);
+    /* nearly always, and nothing to work out */
+    if (interval == policy->times.interval && policy->times.down >= interval / 2 * 5 &&
+        (policy->detector != MU_DETECT_DEADLINE || policy->times.floor == policy->times.down))
+        return policy->times;
+    return mu_times_for(policy, interval, true);
+}
+
+/* A moment of hearing time in ms, up to the next: a verdict may be late by one, never early. */
+static inline uint64_t moment(mu_time at)
+{
+    return at <= 0 ? 0 : (uint64_t)(at + MU_MS - 1) / MU_MS;
 }
 
 #endif

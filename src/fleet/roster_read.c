@@ -25,12 +25,12 @@ bool mu_roster_used(const struct mu_roster *r, uint32_t slot)
 
 bool mu_roster_hidden(const struct mu_roster *r, uint32_t slot)
 {
-    return r->flags[slot] & HIDDEN;
+    return hot_of(r, slot)->flags & HIDDEN;
 }
 
 uint32_t mu_roster_generation(const struct mu_roster *r, uint32_t slot)
 {
-    return r->cold[slot].generation;
+    return cold_of(r, slot)->generation;
 }
 
 uint32_t mu_roster_find_any(const struct mu_roster *r, const char *binary, const char *host)
@@ -53,40 +53,56 @@ uint32_t mu_roster_find_uuid(const struct mu_roster *r, const uint8_t uuid[16])
     return if_visible(r, mu_index_uuid(&r->index, uuid));
 }
 
-uint32_t mu_roster_find_row(const struct mu_roster *r, uint32_t row)
-{
-    return if_visible(r, mu_index_row(&r->index, row));
-}
-
 void mu_roster_beat(const struct mu_roster *r, uint32_t slot, mu_wall *last_seen, uint64_t *count)
 {
-    *last_seen = r->flags[slot] & HEARD ? r->heard[slot] / MU_MS + r->wall_offset : r->heard[slot];
-    *count = r->cold[slot].report_count;
+    const struct hot *hot = hot_of(r, slot);
+
+    *last_seen = (mu_wall)hot->heard + (hot->flags & HEARD ? r->wall_offset : 0);
+    *count = hot->report_count;
+}
+
+void mu_roster_glance(const struct mu_roster *r, uint32_t slot, struct mu_glance *out)
+{
+    const struct hot *hot = hot_of(r, slot);
+    const char *zone = mu_pool_text(&r->pool, hot->profile);
+
+    *out = (struct mu_glance){
+        .ident = cold_of(r, slot)->ident,
+        .zone = zone,
+        .labels = zone + strlen(zone) + 1,
+        .shown = shown(hot),
+        .disabled = hot->flags & DISABLED,
+        .forced_down = hot->flags & FORCED,
+    };
 }
 
 static void current_row(const struct mu_roster *r, uint32_t slot, struct mu_row *out)
 {
-    const struct cold *cold = &r->cold[slot];
+    const struct hot *hot = hot_of(r, slot);
+    const struct cold *cold = cold_of(r, slot);
+    const struct more *more = more_of(r, slot);
+    const char *zone = mu_pool_text(&r->pool, hot->profile);
+    const char *labels = zone + strlen(zone) + 1;
 
     *out = (struct mu_row){
-        .id = cold->row,
+        .id = *row_of(r, slot),
         .ident = cold->ident,
-        .zone = mu_pool_text(&r->pool, cold->zone),
-        .labels = cold->labels ? mu_pool_text(&r->pool, cold->labels) : "{}",
-        .version = mu_pool_text(&r->pool, cold->version),
-        .disabled = r->flags[slot] & DISABLED,
-        .disabled_reason = mu_pool_text(&r->pool, cold->disabled_reason),
-        .forced_down = r->flags[slot] & FORCED,
-        .forced_reason = mu_pool_text(&r->pool, cold->forced_reason),
-        .revision = cold->revision,
-        .state = r->state[slot],
-        .state_reason = cold->reason,
+        .zone = zone,
+        .labels = labels,
+        .version = labels + strlen(labels) + 1,
+        .disabled = hot->flags & DISABLED,
+        .disabled_reason = more ? mu_pool_text(&r->pool, more->disabled_reason) : "",
+        .forced_down = hot->flags & FORCED,
+        .forced_reason = more ? mu_pool_text(&r->pool, more->forced_reason) : "",
+        .revision = more ? more->revision : 0,
+        .state = (enum mu_state)hot->state,
+        .state_reason = (enum mu_reason)cold->reason,
         .state_since = cold->state_since,
         .start_id = cold->start_id,
         .incarnation = cold->incarnation,
         .session = cold->session,
         .index = cold->index,
-        .interval_ms = cold->interval_ms,
+        .interval_ms = hot->interval_ms,
         .joined_at = cold->joined_at,
     };
     mu_roster_beat(r, slot, &out->last_seen, &out->report_count);
@@ -97,7 +113,7 @@ bool mu_roster_row(const struct mu_roster *r, uint32_t slot, struct mu_row *out)
     const struct pend *pend;
 
     current_row(r, slot, out);
-    if (!(r->flags[slot] & PENDING))
+    if (!mu_roster_pending(r, slot))
         return true;
     pend = *find_pend(r, slot);
     assert(pend); /* PENDING says so */
@@ -113,24 +129,25 @@ bool mu_roster_row(const struct mu_roster *r, uint32_t slot, struct mu_row *out)
 
 void mu_roster_view(const struct mu_roster *r, uint32_t slot, mu_time now, struct mu_view *out)
 {
-    const struct cold *cold = &r->cold[slot];
+    const struct hot *hot = hot_of(r, slot);
+    const struct more *more = more_of(r, slot);
 
     memset(out, 0, sizeof(*out));
     current_row(r, slot, &out->row);
     out->slot = slot;
-    out->shown = shown(r, slot);
-    out->shown_reason = cold->reason;
-    if (r->flags[slot] & FORCED)
+    out->shown = shown(hot);
+    out->shown_reason = out->row.state_reason;
+    if (hot->flags & FORCED)
         out->shown_reason = MU_WHY_OPERATOR;
     else if (out->shown == MU_UNKNOWN)
         out->shown_reason = MU_WHY_NOT_HEARD;
-    out->heard = r->flags[slot] & HEARD;
+    out->heard = hot->flags & HEARD;
     out->silence = MU_NEVER;
     if (out->heard)
-        out->silence = now > r->heard[slot] ? now - r->heard[slot] : 0;
-    out->times = times_of(r, slot);
-    out->policy = r->policies->at[cold->policy].name;
-    out->payload_len = cold->payload_len;
+        out->silence = now > (mu_time)hot->heard * MU_MS ? now - (mu_time)hot->heard * MU_MS : 0;
+    out->times = times_of(r, hot);
+    out->policy = r->policies->at[hot->policy].name;
+    out->payload_len = more ? more->payload_len : 0;
 }
 
 size_t mu_roster_by_name(struct mu_roster *r, const char *after_binary, const char *after_host,
@@ -144,8 +161,8 @@ size_t mu_roster_by_name(struct mu_roster *r, const char *after_binary, const ch
 
         if (end == got)
             break;
-        after_binary = r->cold[out[end - 1]].ident->binary;
-        after_host = r->cold[out[end - 1]].ident->host;
+        after_binary = cold_of(r, out[end - 1])->ident->binary;
+        after_host = cold_of(r, out[end - 1])->ident->host;
         for (size_t i = got; i < end; i++)
             if (visible(r, out[i]))
                 out[got++] = out[i];
@@ -160,44 +177,60 @@ uint32_t mu_roster_shown(const struct mu_roster *r, enum mu_state state)
 
 void mu_roster_pulse(const struct mu_roster *r, uint32_t slot, struct mu_pulse *out)
 {
-    const struct cold *cold = &r->cold[slot];
+    const struct hot *hot = hot_of(r, slot);
 
-    out->state = derived(r, slot);
-    out->since = cold->since;
-    out->suspect_at = cold->since + cold->suspect_ms * MU_MS;
-    out->down_at = cold->since + cold->down_ms * MU_MS;
-    out->heard = r->flags[slot] & HEARD ? r->heard[slot] : MU_NEVER;
-    out->times = times_of(r, slot);
+    out->state = derived(hot);
+    out->since = (mu_time)hot->since * MU_MS;
+    out->times = times_of(r, hot);
+    out->detector = mu_detect_at((enum mu_detector)hot->detector);
+    out->learned = learned(r, slot);
+    out->detector->due(out->learned, &out->times, out->since, &out->suspect_at, &out->down_at);
+    out->heard = hot->flags & HEARD ? (mu_time)hot->heard * MU_MS : MU_NEVER;
 }
 
-const mu_time *mu_roster_due(const struct mu_roster *r)
+uint32_t mu_roster_due(const struct mu_roster *r, uint32_t from, mu_time h)
 {
-    return r->due;
+    uint32_t now = (uint32_t)(h / MU_MS);
+
+    while (from < r->slots) {
+        const struct block *block = r->blocks[from / BLOCK];
+        uint32_t first = from / BLOCK * BLOCK, end = r->slots - first;
+
+        if (end > BLOCK)
+            end = BLOCK;
+        for (uint32_t i = from - first; i < end; i++)
+            if (block->due[i] != NOT_DUE && (int32_t)(now - block->due[i]) >= 0)
+                return first + i;
+        from = first + BLOCK;
+    }
+    return MU_NO_SLOT;
 }
 
 enum mu_state mu_roster_state(const struct mu_roster *r, uint32_t slot)
 {
-    return derived(r, slot);
+    return derived(hot_of(r, slot));
 }
 
 bool mu_roster_forced(const struct mu_roster *r, uint32_t slot)
 {
-    return r->flags[slot] & FORCED;
+    return hot_of(r, slot)->flags & FORCED;
 }
 
 mu_dur mu_roster_down_time(const struct mu_roster *r, uint32_t slot)
 {
-    return times_of(r, slot).down;
+    return times_of(r, hot_of(r, slot)).floor;
 }
 
 struct mu_ident *mu_roster_ident(const struct mu_roster *r, uint32_t slot)
 {
-    return r->cold[slot].ident;
+    return cold_of(r, slot)->ident;
 }
 
 size_t mu_roster_history(const struct mu_roster *r, uint32_t slot, uint32_t gaps_ms[MU_GAPS])
 {
-    return mu_history_ms(&r->cold[slot].history, gaps_ms);
+    const struct hot *hot = hot_of(r, slot);
+
+    return mu_gaps_ms(hot->gaps, hot->ngaps, gaps_ms);
 }
 
 mu_dur mu_roster_shortest(const struct mu_roster *r)
@@ -205,7 +238,7 @@ mu_dur mu_roster_shortest(const struct mu_roster *r)
     uint32_t shortest = UINT32_MAX;
 
     for (uint32_t slot = 0; slot < r->slots; slot++)
-        if (visible(r, slot) && r->cold[slot].interval_ms < shortest)
-            shortest = r->cold[slot].interval_ms;
+        if (visible(r, slot) && hot_of(r, slot)->interval_ms < shortest)
+            shortest = hot_of(r, slot)->interval_ms;
     return shortest == UINT32_MAX ? MU_NEVER : shortest * MU_MS;
 }

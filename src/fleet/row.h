@@ -13,10 +13,10 @@
 /* Who an agent is, for ever: shared by its slot and by every event that tells of it. Immutable but
  * for the count of references, which the loop's thread alone touches. */
 struct mu_ident {
+    const char *binary; /* one text for all that have it */
     uint32_t refs;
     uint8_t uuid[16];
-    const char *binary; /* both inside this block's own memory */
-    const char *host;
+    char host[];
 };
 
 /* Returns a new ident with one reference, or NULL. Binary and host have been checked. */
@@ -24,10 +24,16 @@ struct mu_ident *mu_ident_new(const uint8_t uuid[16], const char *binary, const 
 struct mu_ident *mu_ident_ref(struct mu_ident *ident);
 void mu_ident_unref(struct mu_ident *ident); /* NULL is allowed */
 
+/* The same as a value, borrowed: of a row that comes from the store. */
+struct mu_who {
+    uint8_t uuid[16];
+    const char *binary, *host;
+};
+
 /* The durable part of an agent: a row of `agents`, and its of `beats`. */
 struct mu_row {
     uint32_t id;            /* primary key: 1, 2, ..., given at the first join, never given again */
-    struct mu_ident *ident; /* uuid, binary, host; set on every row that goes to the store */
+    struct mu_ident *ident; /* uuid, binary, host; NULL in a row that comes from the store */
     const char *zone;       /* "" = none */
     const char *labels;     /* a JSON object of strings, keys sorted: {"rack":"r1"} */
     const char *version;    /* the agent's own; "" = not told */

@@ -8,6 +8,7 @@
 #include "http/feed.h"
 #include "http/guard.h"
 #include "http/handlers.h"
+#include "http/pick.h"
 
 #define JSON   "application/json"
 #define STREAM "text/event-stream"
@@ -24,9 +25,8 @@ static void get_events(struct mu_req *req)
 }
 
 const struct mu_route mu_routes[] = {
-    {"/v1/agents", MU_GET, mu_get_agents,
-     "binary,host,zone,name_prefix,state,status,forced_down,label.*,limit,page_token,sort",
-     MU_BODY_NONE, JSON},
+    {"/v1/agents", MU_GET, mu_get_agents, MU_PICK_PARAMS ",limit,page_token,sort", MU_BODY_NONE,
+     JSON},
     {"/v1/agents/{agent}", MU_GET, mu_get_agent, "", MU_BODY_NONE, JSON},
     {"/v1/agents/{agent}", MU_DELETE, mu_delete_agent, "", MU_BODY_NONE, ""},
     {"/v1/agents/{agent}/explain", MU_GET, mu_get_explain, "", MU_BODY_NONE, JSON},
@@ -35,7 +35,7 @@ const struct mu_route mu_routes[] = {
     {"/v1/agents/{agent}/beat", MU_PUT, mu_put_beat, "interval", MU_BODY_OPTIONAL, JSON},
     {"/v1/agents/{agent}/status", MU_PUT, mu_put_status, "", MU_BODY_JSON, JSON},
     {"/v1/agents/{agent}/forced-down", MU_PUT, mu_put_forced_down, "", MU_BODY_JSON, JSON},
-    {"/v1/summary", MU_GET, mu_get_summary, "", MU_BODY_NONE, JSON},
+    {"/v1/summary", MU_GET, mu_get_summary, MU_PICK_PARAMS, MU_BODY_NONE, JSON},
     {"/v1/events", MU_GET, get_events, "agent," EVENTS, MU_BODY_NONE, ""},
     {"/v1/openapi.json", MU_GET, mu_get_openapi, "", MU_BODY_NONE, JSON},
     {"/metrics", MU_GET, mu_get_metrics, "", MU_BODY_NONE, ""},

@@ -57,7 +57,11 @@ void mu_fetch_cancel(struct mu_fetch *fetch); /* NULL is allowed */
 uint64_t mu_fetch_reached(const struct mu_feed *feed, const struct mu_event_row *rows, size_t n,
                           uint32_t limit, const struct mu_event_span *span, uint64_t since);
 
-/* Whether events after @since are no longer kept, which has been answered. */
+/* The oldest number there is, where events between @since and it are no longer kept; else 0. */
+uint64_t mu_feed_lacks(const struct mu_feed *feed, uint64_t since,
+                       const struct mu_event_span *span);
+
+/* The same for a request that has its answer then; returns whether. */
 bool mu_feed_trimmed(struct mu_req *req, uint64_t since, const struct mu_event_span *span);
 void mu_feed_away(struct mu_req *req, int rv); /* answers that the store cannot be read */
 

@@ -86,17 +86,26 @@ uint64_t mu_fetch_reached(const struct mu_feed *feed, const struct mu_event_row 
     return reached > since ? reached : since;
 }
 
+uint64_t mu_feed_lacks(const struct mu_feed *feed, uint64_t since, const struct mu_event_span *span)
+{
+    /* where the store has none any more, this life's own begin with its first number */
+    uint64_t oldest = span->oldest ? span->oldest : mu_watch_first(feed->watch);
+
+    return since && since + 1 < oldest ? oldest : 0;
+}
+
 bool mu_feed_trimmed(struct mu_req *req, uint64_t since, const struct mu_event_span *span)
 {
+    uint64_t oldest = mu_feed_lacks(req->http->feed, since, span);
     struct mu_json json;
 
-    if (!since || !span->oldest || since + 1 >= span->oldest)
+    if (!oldest)
         return false;
     mu_req_problem_open(
         req, &json, MU_TRIMMED,
         "events after %llu are no longer kept; the oldest is %llu: ask with since=0",
-        (unsigned long long)since, (unsigned long long)span->oldest);
-    mu_json_uint(&json, "oldest", span->oldest);
+        (unsigned long long)since, (unsigned long long)oldest);
+    mu_json_uint(&json, "oldest", oldest);
     mu_json_end(&json);
     mu_req_send(req, 0);
     return true;

@@ -1,7 +1,6 @@
 #include "http/json.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -137,7 +136,13 @@ void mu_json_some(struct mu_json *json, const char *key, const char *text)
 void mu_json_uint(struct mu_json *json, const char *key, uint64_t value)
 {
     begin(json, key);
-    mu_buf_printf(json->out, "%" PRIu64, value);
+    mu_buf_dec(json->out, value);
+}
+
+void mu_json_number(struct mu_json *json, const char *key, double value)
+{
+    begin(json, key);
+    mu_buf_printf(json->out, "%.3f", value);
 }
 
 void mu_json_bool(struct mu_json *json, const char *key, bool value)
@@ -150,6 +155,11 @@ void mu_json_null(struct mu_json *json, const char *key)
     mu_json_raw(json, key, "null");
 }
 
+static char digit(uint64_t n)
+{
+    return (char)('0' + n % 10);
+}
+
 void mu_json_dur(struct mu_json *json, const char *key, mu_dur dur)
 {
     uint64_t ms;
@@ -160,8 +170,10 @@ void mu_json_dur(struct mu_json *json, const char *key, mu_dur dur)
     }
     ms = (uint64_t)(dur < 0 ? -(dur / MU_MS) : dur / MU_MS);
     begin(json, key);
-    mu_buf_printf(json->out, "%s%" PRIu64 ".%03u", dur < 0 && ms ? "-" : "", ms / 1000,
-                  (unsigned)(ms % 1000));
+    if (dur < 0 && ms)
+        mu_buf_u8(json->out, '-');
+    mu_buf_dec(json->out, ms / 1000);
+    mu_buf_put(json->out, (char[]){'.', digit(ms / 100), digit(ms / 10), digit(ms)}, 4);
 }
 
 void mu_json_wall(struct mu_json *json, const char *key, mu_wall wall)

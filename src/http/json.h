@@ -27,6 +27,7 @@ void mu_json_end(struct mu_json *json); /* of the innermost object or array */
 void mu_json_text(struct mu_json *json, const char *key, const char *text); /* NULL is null */
 void mu_json_some(struct mu_json *json, const char *key, const char *text); /* "" is null too */
 void mu_json_uint(struct mu_json *json, const char *key, uint64_t value);
+void mu_json_number(struct mu_json *json, const char *key, double value); /* three decimals */
 void mu_json_bool(struct mu_json *json, const char *key, bool value);
 void mu_json_null(struct mu_json *json, const char *key);
 void mu_json_dur(struct mu_json *json, const char *key, mu_dur dur); /* seconds; MU_NEVER is null */

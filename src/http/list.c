@@ -2,28 +2,19 @@
  * those that pass the filter are written at once; when the page is full the walk goes on to the
  * next one that passes, so that the token tells whether there is one. Of a sorted list the best
  * `limit` are kept in a heap while all slots are walked, and written at the end. Either way the
- * request waits where one slice of the loop's time is not enough. */
+ * request waits where one turn of the loop is not enough. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/name.h"
 #include "http/handlers.h"
+#include "http/pick.h"
 #include "http/token.h"
 #include "http/view.h"
 
-#define ROWS_A_SLICE 4096
-#define NAMES_A_TIME 256
-#define LIMIT_MAX    1000
-#define LABELS_MAX   8
-
-struct filter {
-    const char *binary, *host, *zone, *prefix; /* NULL = any */
-    unsigned states;                           /* bit a state; 0 = any */
-    int disabled, forced;                      /* -1 = any */
-    size_t nlabels;
-    struct mu_buf labels[LABELS_MAX]; /* "key":"value", as it stands in a row's JSON */
-};
+#define AT_A_TIME 128 /* agents between two looks at the clock */
+#define LIMIT_MAX 1000
 
 /* A candidate of a sorted list. */
 struct best {
@@ -34,7 +25,7 @@ struct best {
 struct walk {
     struct mu_slice slice;
     struct mu_req *req;
-    struct filter filter;
+    struct mu_pick pick;
     uint32_t limit, found;
     struct mu_json json;                                           /* of the page, being written */
     char binary[MU_NAME_PART_MAX + 1], host[MU_NAME_PART_MAX + 1]; /* the last one looked at */
@@ -43,55 +34,59 @@ struct walk {
 
     const struct sort_key *sort; /* NULL = by name */
     bool descending;
+    mu_time now; /* when it began: keys that change with time are compared as of then */
+    mu_wall wall;
     uint32_t slot;     /* the next to look at */
-    struct best *best; /* a heap of .found, the worst on top */
+    struct best *best; /* a heap of .found, the worst on top; when all were looked at, in order */
+    bool ordered;
+    uint32_t written;
 };
 
 /* ---- sort keys: smaller is earlier; INT64_MAX is "not known", and last either way ---- */
 
-static int64_t by_age(const struct mu_view *view)
+static int64_t by_age(const struct mu_view *view, mu_wall wall)
 {
-    return mu_view_age(view, mu_clock_wall());
+    return mu_view_age(view, wall);
 }
 
-static int64_t by_seen(const struct mu_view *view)
+static int64_t by_seen(const struct mu_view *view, mu_wall wall)
 {
     return view->row.last_seen ? view->row.last_seen : INT64_MAX;
 }
 
-static int64_t by_since(const struct mu_view *view)
+static int64_t by_since(const struct mu_view *view, mu_wall wall)
 {
     return view->row.state_since ? view->row.state_since : INT64_MAX;
 }
 
-static int64_t by_state(const struct mu_view *view)
+static int64_t by_state(const struct mu_view *view, mu_wall wall)
 {
     return view->shown;
 }
 
-static int64_t by_reports(const struct mu_view *view)
+static int64_t by_reports(const struct mu_view *view, mu_wall wall)
 {
     return (int64_t)view->row.report_count;
 }
 
-static int64_t by_incarnation(const struct mu_view *view)
+static int64_t by_incarnation(const struct mu_view *view, mu_wall wall)
 {
     return (int64_t)view->row.incarnation;
 }
 
-static int64_t by_interval(const struct mu_view *view)
+static int64_t by_interval(const struct mu_view *view, mu_wall wall)
 {
     return view->times.interval;
 }
 
-static int64_t by_down_time(const struct mu_view *view)
+static int64_t by_down_time(const struct mu_view *view, mu_wall wall)
 {
     return view->times.down;
 }
 
 static const struct sort_key {
     const char *name;
-    int64_t (*key)(const struct mu_view *view);
+    int64_t (*key)(const struct mu_view *view, mu_wall wall);
 } sort_keys[] = {
     {"age_s", by_age},
     {"last_seen_at", by_seen},
@@ -103,53 +98,9 @@ static const struct sort_key {
     {"down_time_s", by_down_time},
 };
 
-/* ---- filter ---- */
-
-static bool has_label(const char *labels, const char *wanted)
-{
-    size_t n = strlen(wanted);
-
-    /* A quote inside a JSON string has a backslash before it, so what begins and ends with a bare
-     * quote and a comma or brace is a whole pair. */
-    for (const char *at = strstr(labels, wanted); at; at = strstr(at + 1, wanted))
-        if (at > labels && (at[-1] == '{' || at[-1] == ',') && (at[n] == '}' || at[n] == ','))
-            return true;
-    return false;
-}
-
-static bool has_prefix(const struct mu_ident *ident, const char *prefix)
-{
-    size_t n = strlen(prefix), nbinary = strlen(ident->binary);
-
-    if (n <= nbinary)
-        return strncmp(ident->binary, prefix, n) == 0;
-    return strncmp(ident->binary, prefix, nbinary) == 0 && prefix[nbinary] == '@' &&
-           strncmp(ident->host, prefix + nbinary + 1, n - nbinary - 1) == 0;
-}
-
-static bool passes(const struct walk *walk, const struct mu_view *view)
-{
-    const struct filter *filter = &walk->filter;
-    const struct mu_row *row = &view->row;
-
-    if ((filter->states && !(filter->states >> view->shown & 1)) ||
-        (filter->disabled >= 0 && row->disabled != filter->disabled) ||
-        (filter->forced >= 0 && row->forced_down != filter->forced) ||
-        (filter->binary && strcmp(row->ident->binary, filter->binary) != 0) ||
-        (filter->host && strcmp(row->ident->host, filter->host) != 0) ||
-        (filter->zone && strcmp(row->zone, filter->zone) != 0) ||
-        (filter->prefix && !has_prefix(row->ident, filter->prefix)))
-        return false;
-    for (size_t i = 0; i < filter->nlabels; i++)
-        if (!has_label(row->labels, (const char *)filter->labels[i].data))
-            return false;
-    return true;
-}
-
 static void walk_free(struct walk *walk)
 {
-    for (size_t i = 0; i < walk->filter.nlabels; i++)
-        mu_buf_fini(&walk->filter.labels[i]);
+    mu_pick_fini(&walk->pick);
     mu_free(walk->best);
     mu_free(walk);
 }
@@ -195,26 +146,32 @@ static void finish(struct walk *walk, bool more)
 
 /* ---- by name ---- */
 
-/* Returns whether @view was one too many for the page. */
-static bool take(struct walk *walk, const struct mu_view *view)
+static void note_last(struct walk *walk, const struct mu_ident *ident)
 {
-    const struct mu_ident *ident = view->row.ident;
+    size_t n = strlen(ident->binary);
 
-    strcpy(walk->binary, ident->binary);
-    strcpy(walk->host, ident->host);
-    if (!passes(walk, view))
+    memcpy(walk->last, ident->binary, n);
+    walk->last[n] = '@';
+    strcpy(walk->last + n + 1, ident->host);
+}
+
+/* Returns whether @slot was one too many for the page. */
+static bool take(struct walk *walk, const struct mu_roster *roster, uint32_t slot, mu_time now,
+                 mu_wall wall)
+{
+    struct mu_glance agent;
+    struct mu_view view;
+
+    mu_roster_glance(roster, slot, &agent);
+    if (!mu_pick_wants(&walk->pick, &agent))
         return false;
     if (walk->found == walk->limit)
         return true;
-    mu_view_agent(&walk->json, NULL, view, mu_clock_wall());
+    mu_roster_view(roster, slot, now, &view);
+    mu_view_agent(&walk->json, NULL, &view, wall);
     walk->found++;
-    if (walk->found == walk->limit) {
-        size_t n = strlen(ident->binary);
-
-        memcpy(walk->last, ident->binary, n);
-        walk->last[n] = '@';
-        strcpy(walk->last + n + 1, ident->host);
-    }
+    if (walk->found == walk->limit)
+        note_last(walk, agent.ident);
     return false;
 }
 
@@ -223,27 +180,28 @@ static bool step_by_name(struct walk *walk)
 {
     struct mu_roster *roster = mu_conductor_roster(walk->req->http->config.conductor);
     mu_time now = mu_clock_now();
-    uint32_t slots[NAMES_A_TIME];
-    struct mu_view view;
+    mu_wall wall = mu_clock_wall();
+    uint32_t slots[AT_A_TIME];
 
-    for (size_t seen = 0; seen < ROWS_A_SLICE;) {
+    do {
+        const struct mu_ident *ident;
         size_t n = mu_roster_by_name(roster, walk->started ? walk->binary : NULL,
-                                     walk->started ? walk->host : NULL, slots, NAMES_A_TIME);
+                                     walk->started ? walk->host : NULL, slots, AT_A_TIME);
 
-        for (size_t i = 0; i < n; i++) {
-            mu_roster_view(roster, slots[i], now, &view);
-            if (take(walk, &view)) {
+        for (size_t i = 0; i < n; i++)
+            if (take(walk, roster, slots[i], now, wall)) {
                 finish(walk, true);
                 return false;
             }
-        }
-        walk->started = true;
-        seen += n;
-        if (n < NAMES_A_TIME) {
+        if (n < AT_A_TIME) {
             finish(walk, false);
             return false;
         }
-    }
+        ident = mu_roster_ident(roster, slots[n - 1]);
+        strcpy(walk->binary, ident->binary);
+        strcpy(walk->host, ident->host);
+        walk->started = true;
+    } while (!mu_server_turn_over(walk->req->http));
     return true;
 }
 
@@ -297,7 +255,7 @@ static void offer(struct walk *walk, const struct best *one)
 
 static int64_t key_of(const struct walk *walk, const struct mu_view *view)
 {
-    int64_t key = walk->sort->key(view);
+    int64_t key = walk->sort->key(view, walk->wall);
 
     return walk->descending && key != INT64_MAX ? -key : key;
 }
@@ -307,42 +265,55 @@ static int compare_best(const void *a, const void *b)
     return worse(a, b) ? 1 : -1;
 }
 
-static void finish_sorted(struct walk *walk, struct mu_roster *roster, mu_time now)
+/* As step_by_name(). */
+static bool write_sorted(struct walk *walk, const struct mu_roster *roster)
 {
-    struct mu_view view;
+    while (walk->written < walk->found) {
+        const struct best *one = &walk->best[walk->written++];
+        struct mu_view view;
 
-    qsort(walk->best, walk->found, sizeof(walk->best[0]), compare_best);
-    for (uint32_t i = 0; i < walk->found; i++) {
-        const struct best *one = &walk->best[i];
-
-        if (!mu_roster_used(roster, one->slot) ||
-            mu_roster_generation(roster, one->slot) != one->generation)
-            continue; /* deleted while we walked */
-        mu_roster_view(roster, one->slot, now, &view);
-        mu_view_agent(&walk->json, NULL, &view, mu_clock_wall());
+        if (mu_roster_used(roster, one->slot) &&
+            mu_roster_generation(roster, one->slot) == one->generation) { /* not deleted since */
+            mu_roster_view(roster, one->slot, walk->now, &view);
+            mu_view_agent(&walk->json, NULL, &view, walk->wall);
+        }
+        if (walk->written % AT_A_TIME == 0 && mu_server_turn_over(walk->req->http))
+            return true;
     }
     finish(walk, false);
+    return false;
+}
+
+static void look_at(struct walk *walk, const struct mu_roster *roster, uint32_t slot)
+{
+    struct mu_glance agent;
+    struct mu_view view;
+
+    mu_roster_glance(roster, slot, &agent);
+    if (!mu_pick_wants(&walk->pick, &agent))
+        return;
+    mu_roster_view(roster, slot, walk->now, &view);
+    offer(walk, &(struct best){key_of(walk, &view), slot, mu_roster_generation(roster, slot)});
 }
 
 static bool step_sorted(struct walk *walk)
 {
-    struct mu_roster *roster = mu_conductor_roster(walk->req->http->config.conductor);
-    uint32_t end = mu_roster_slots(roster), stop = walk->slot + ROWS_A_SLICE;
-    mu_time now = mu_clock_now();
-    struct mu_view view;
+    const struct mu_roster *roster = mu_conductor_roster(walk->req->http->config.conductor);
+    uint32_t end = mu_roster_slots(roster);
 
-    for (; walk->slot < end && walk->slot < stop; walk->slot++) {
-        if (!mu_roster_used(roster, walk->slot))
-            continue;
-        mu_roster_view(roster, walk->slot, now, &view);
-        if (passes(walk, &view))
-            offer(walk, &(struct best){key_of(walk, &view), walk->slot,
-                                       mu_roster_generation(roster, walk->slot)});
+    if (walk->ordered)
+        return write_sorted(walk, roster);
+    while (walk->slot < end) {
+        uint32_t slot = walk->slot++;
+
+        if (mu_roster_used(roster, slot))
+            look_at(walk, roster, slot);
+        if (walk->slot % AT_A_TIME == 0 && mu_server_turn_over(walk->req->http))
+            return true;
     }
-    if (walk->slot < end)
-        return true;
-    finish_sorted(walk, roster, now);
-    return false;
+    qsort(walk->best, walk->found, sizeof(walk->best[0]), compare_best);
+    walk->ordered = true;
+    return write_sorted(walk, roster);
 }
 
 /* ---- the request ---- */
@@ -351,7 +322,7 @@ static void walk_gone(struct mu_req *req)
 {
     struct walk *walk = req->job;
 
-    mu_server_unslice(&walk->slice);
+    mu_server_unslice(req->http, &walk->slice);
     walk_free(walk);
 }
 
@@ -359,97 +330,7 @@ static bool step(struct mu_slice *slice)
 {
     struct walk *walk = MU_CONTAINER_OF(slice, struct walk, slice);
 
-    if (!(walk->sort ? step_sorted(walk) : step_by_name(walk)))
-        return false;
-    if (walk->req->state == MU_REQ_READING)
-        mu_req_wait(walk->req, walk_gone, walk);
-    return true;
-}
-
-/* The read_ functions return false when the request has its answer: an error. */
-
-static bool read_states(struct walk *walk)
-{
-    const char *text = mu_url_param(&walk->req->url, "state");
-    char word[16];
-
-    while (text) {
-        size_t n = strcspn(text, ",");
-        int state = -1;
-
-        if (n < sizeof(word)) {
-            memcpy(word, text, n);
-            word[n] = '\0';
-            state = mu_state_parse(word);
-        }
-        if (state < 0) {
-            mu_req_problem(walk->req, MU_BAD_PARAMETER,
-                           "state=%.60s: a state is up, suspect, down, left or unknown", text);
-            return false;
-        }
-        walk->filter.states |= 1U << state;
-        text = text[n] ? text + n + 1 : NULL;
-    }
-    return true;
-}
-
-/* One of two words; *@out is 0 for the first, 1 for the second, -1 without the parameter. */
-static bool read_choice(struct walk *walk, const char *key, const char *no, const char *yes,
-                        int *out)
-{
-    const char *text = mu_url_param(&walk->req->url, key);
-
-    *out = !text ? -1 : strcmp(text, yes) == 0 ? 1 : 0;
-    if (*out || strcmp(text, no) == 0)
-        return true;
-    mu_req_problem(walk->req, MU_BAD_PARAMETER, "%s=%.60s: it is %s or %s", key, text, no, yes);
-    return false;
-}
-
-static bool read_labels(struct walk *walk)
-{
-    const struct mu_url *url = &walk->req->url;
-
-    for (size_t i = 0; i < url->nparams; i++) {
-        struct mu_buf *label = &walk->filter.labels[walk->filter.nlabels], pair;
-        struct mu_json json;
-
-        if (strncmp(url->param[i].key, "label.", 6) != 0)
-            continue;
-        if (walk->filter.nlabels == LABELS_MAX) {
-            mu_req_problem(walk->req, MU_BAD_PARAMETER, "more than %d labels are asked for",
-                           LABELS_MAX);
-            return false;
-        }
-        mu_buf_init(&pair, 8 * MU_URL_MAX);
-        mu_json_init(&json, &pair);
-        mu_json_object(&json, NULL);
-        mu_json_text(&json, url->param[i].key + 6, url->param[i].value);
-        mu_buf_init(label, 8 * MU_URL_MAX);
-        mu_buf_puts(label, mu_buf_text(&pair) + (pair.len > 0)); /* without the brace */
-        mu_buf_u8(label, '\0');
-        walk->filter.nlabels++;
-        mu_buf_fini(&pair);
-        if (label->failed || label->len < 2) {
-            mu_req_problem(walk->req, MU_OUT_OF_MEMORY, "no memory for the filter");
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool read_filter(struct walk *walk)
-{
-    const struct mu_url *url = &walk->req->url;
-    struct filter *filter = &walk->filter;
-
-    filter->binary = mu_url_param(url, "binary");
-    filter->host = mu_url_param(url, "host");
-    filter->zone = mu_url_param(url, "zone");
-    filter->prefix = mu_url_param(url, "name_prefix");
-    return read_states(walk) &&
-           read_choice(walk, "status", "enabled", "disabled", &filter->disabled) &&
-           read_choice(walk, "forced_down", "false", "true", &filter->forced) && read_labels(walk);
+    return walk->sort ? step_sorted(walk) : step_by_name(walk);
 }
 
 static bool read_sort(struct walk *walk)
@@ -508,7 +389,9 @@ void mu_get_agents(struct mu_req *req)
         return;
     }
     walk->req = req;
-    if (!read_filter(walk) || !read_page(walk)) {
+    walk->now = mu_clock_now();
+    walk->wall = mu_clock_wall();
+    if (!mu_pick_read(&walk->pick, req) || !read_page(walk)) {
         walk_free(walk);
         return;
     }
@@ -516,5 +399,6 @@ void mu_get_agents(struct mu_req *req)
     mu_json_object(&walk->json, NULL);
     mu_json_array(&walk->json, "agents");
     walk->slice.step = step;
+    mu_req_wait(req, walk_gone, walk);
     mu_server_slice(req->http, &walk->slice);
 }

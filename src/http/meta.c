@@ -1,67 +1,10 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "http/count.h"
 #include "http/handlers.h"
 #include "http/openapi.h"
-#include "outlet/census.h"
-
-#define SLOTS_A_SLICE 8192
-
-/* A count of the whole fleet for one request, in slices. */
-struct count {
-    struct mu_slice slice;
-    struct mu_census census;
-    struct mu_req *req;
-    void (*show)(struct mu_req *req, const struct mu_census *census);
-};
-
-static void count_free(struct count *count)
-{
-    mu_census_fini(&count->census);
-    mu_free(count);
-}
-
-static void count_gone(struct mu_req *req)
-{
-    struct count *count = req->job;
-
-    mu_server_unslice(&count->slice);
-    count_free(count);
-}
-
-static bool count_step(struct mu_slice *slice)
-{
-    struct count *count = MU_CONTAINER_OF(slice, struct count, slice);
-    int rv = mu_census_step(&count->census, SLOTS_A_SLICE, mu_clock_now());
-
-    if (rv > 0) {
-        if (count->req->state == MU_REQ_READING)
-            mu_req_wait(count->req, count_gone, count);
-        return true;
-    }
-    if (rv)
-        mu_req_problem(count->req, MU_OUT_OF_MEMORY, "no memory to count the agents");
-    else
-        count->show(count->req, &count->census);
-    count_free(count);
-    return false;
-}
-
-static void count_agents(struct mu_req *req,
-                         void (*show)(struct mu_req *req, const struct mu_census *census))
-{
-    struct count *count = mu_alloc(sizeof(*count));
-
-    if (!count) {
-        mu_req_problem(req, MU_OUT_OF_MEMORY, "no memory to count the agents");
-        return;
-    }
-    count->req = req;
-    count->show = show;
-    mu_census_init(&count->census, mu_conductor_roster(req->http->config.conductor));
-    count->slice.step = count_step;
-    mu_server_slice(req->http, &count->slice);
-}
 
 /* ---- summary ---- */
 
@@ -73,41 +16,47 @@ static void put_states(struct mu_json *json, const char *key, const uint32_t cou
     mu_json_end(json);
 }
 
-static const char *key_of(const struct mu_census_line *line, bool by_zone)
+static int by_zone(const void *a, const void *b)
 {
-    return by_zone ? line->zone : line->binary;
+    return strcmp((*(struct mu_census_line *const *)a)->zone,
+                  (*(struct mu_census_line *const *)b)->zone);
 }
 
-/* One object with the states of each zone, or binary. At most MU_CENSUS_MAX lines: to look for each
- * name among those before it is cheap enough. */
-static void put_groups(struct mu_json *json, const char *key, const struct mu_census *census,
-                       bool by_zone)
+static int by_binary(const void *a, const void *b)
 {
-    mu_json_object(json, key);
-    for (uint32_t i = 0; i < census->n; i++) {
-        const char *name = key_of(&census->lines[i], by_zone);
-        uint32_t sum[MU_STATES] = {0};
-        bool first = true;
+    return strcmp((*(struct mu_census_line *const *)a)->binary,
+                  (*(struct mu_census_line *const *)b)->binary);
+}
 
-        for (uint32_t k = 0; k < census->n && first; k++) {
-            if (strcmp(key_of(&census->lines[k], by_zone), name) != 0)
-                continue;
-            first = k >= i;
+/* One object with the states of each zone, or binary, in order of name. */
+static void put_groups(struct mu_json *json, const char *key, const struct mu_census *census,
+                       int (*compare)(const void *a, const void *b))
+{
+    const struct mu_census_line *lines[MU_CENSUS_LINES];
+
+    for (uint32_t i = 0; i < census->n; i++)
+        lines[i] = &census->lines[i];
+    qsort(lines, census->n, sizeof(struct mu_census_line *), compare);
+    mu_json_object(json, key);
+    for (uint32_t i = 0; i < census->n;) {
+        const struct mu_census_line *first = lines[i];
+        uint32_t sum[MU_STATES] = {0};
+
+        for (; i < census->n && compare(&first, &lines[i]) == 0; i++)
             for (int state = 0; state < MU_STATES; state++)
-                sum[state] += census->lines[k].state[state];
-        }
-        if (first)
-            put_states(json, name, sum);
+                sum[state] += lines[i]->state[state];
+        put_states(json, compare == by_zone ? first->zone : first->binary, sum);
     }
     mu_json_end(json);
 }
 
-static void show_summary(struct mu_req *req, const struct mu_census *census)
+static void show_summary(struct mu_req *req, const struct mu_census *census, mu_wall as_of)
 {
     struct mu_json json;
 
     mu_req_json(req, &json);
     mu_json_object(&json, NULL);
+    mu_json_wall(&json, "as_of", as_of);
     mu_json_uint(&json, "agents", census->total);
     put_states(&json, "states", census->state);
     mu_json_object(&json, "status");
@@ -115,20 +64,20 @@ static void show_summary(struct mu_req *req, const struct mu_census *census)
     mu_json_uint(&json, "disabled", census->disabled);
     mu_json_end(&json);
     mu_json_uint(&json, "forced_down", census->forced);
-    put_groups(&json, "zones", census, true);
-    put_groups(&json, "binaries", census, false);
+    put_groups(&json, "zones", census, by_zone);
+    put_groups(&json, "binaries", census, by_binary);
     mu_json_end(&json);
     mu_req_send(req, 200);
 }
 
 void mu_get_summary(struct mu_req *req)
 {
-    count_agents(req, show_summary);
+    mu_count_agents(req, show_summary);
 }
 
 /* ---- metrics ---- */
 
-static void show_metrics(struct mu_req *req, const struct mu_census *census)
+static void show_metrics(struct mu_req *req, const struct mu_census *census, mu_wall as_of)
 {
     const struct mu_http_config *config = &req->http->config;
     struct mu_journal_health journal;
@@ -146,7 +95,7 @@ static void show_metrics(struct mu_req *req, const struct mu_census *census)
 
 void mu_get_metrics(struct mu_req *req)
 {
-    count_agents(req, show_metrics);
+    mu_count_agents(req, show_metrics);
 }
 
 /* ---- health ---- */

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/stat.h"
 #include "http/api.h"
+#include "http/count.h"
 #include "http/feed.h"
 
 #define HEADERS_MAX   (32 * 1024)
@@ -24,6 +25,8 @@
 #define CLOSING_SLACK 256 /* connections shut down that microhttpd has not noticed yet */
 #define ANSWERS_MAX   ((size_t)64 << 20)
 #define CLOSE_WITHIN  MU_SEC
+#define TURN          MU_MS /* of a turn of the loop, for all slices together */
+#define SLICES_MAX    16    /* at work at a time */
 
 /* ---- answers ---- */
 
@@ -269,6 +272,7 @@ void mu_server_pump(struct mu_http *http)
     if (!http->mhd)
         return;
     http->resumed = false;
+    http->turn_ends = mu_clock_now() + TURN;
     MHD_run(http->mhd);
     if (http->resumed)
         uv_timer_start(&http->timeout, on_timeout, 0, 0);
@@ -278,33 +282,71 @@ void mu_server_pump(struct mu_http *http)
         uv_timer_stop(&http->timeout);
 }
 
+bool mu_server_turn_over(const struct mu_http *http)
+{
+    return mu_clock_now() >= http->turn_ends;
+}
+
+static void begin(struct mu_http *http, struct mu_slice *slice)
+{
+    mu_list_append(&http->slices, &slice->link);
+    slice->begun = true;
+    http->nslices++;
+}
+
+/* Takes the next slice and does a piece of it. Meanwhile it is in no list. */
+static void do_piece(struct mu_http *http)
+{
+    struct mu_slice *slice;
+
+    while (http->nslices < SLICES_MAX && !mu_list_empty(&http->later)) {
+        slice = MU_CONTAINER_OF(http->later.next, struct mu_slice, link);
+        mu_list_remove(&slice->link);
+        begin(http, slice);
+    }
+    slice = MU_CONTAINER_OF(http->slices.next, struct mu_slice, link);
+    mu_server_unslice(http, slice);
+    if (slice->step(slice))
+        begin(http, slice);
+}
+
+static bool slices_wait(const struct mu_http *http)
+{
+    return !mu_list_empty(&http->slices) || !mu_list_empty(&http->later);
+}
+
+/* Once a turn while slices wait: the loop does not sleep, but looks at its sockets. */
 static void on_idle(uv_idle_t *idle)
 {
     struct mu_http *http = idle->data;
-    struct mu_slice *slice;
 
-    if (mu_list_empty(&http->slices)) {
+    http->turn_ends = mu_clock_now() + TURN;
+    while (slices_wait(http) && !mu_server_turn_over(http))
+        do_piece(http);
+    if (!slices_wait(http))
         uv_idle_stop(idle);
-        return;
-    }
-    slice = MU_CONTAINER_OF(http->slices.next, struct mu_slice, link);
-    mu_list_remove(&slice->link);
-    if (slice->step(slice))
-        mu_list_append(&http->slices, &slice->link);
 }
 
 void mu_server_slice(struct mu_http *http, struct mu_slice *slice)
 {
-    mu_list_init(&slice->link);
-    if (!slice->step(slice))
-        return;
-    mu_list_append(&http->slices, &slice->link);
-    uv_idle_start(&http->idle, on_idle);
+    bool first = !slices_wait(http);
+
+    slice->begun = false;
+    if (slice->light)
+        begin(http, slice);
+    else
+        mu_list_append(&http->later, &slice->link);
+    if (first && !mu_server_turn_over(http)) /* most are done before a turn is over */
+        do_piece(http);
+    if (slices_wait(http))
+        uv_idle_start(&http->idle, on_idle);
 }
 
-void mu_server_unslice(struct mu_slice *slice)
+void mu_server_unslice(struct mu_http *http, struct mu_slice *slice)
 {
     mu_list_remove(&slice->link);
+    http->nslices -= slice->begun;
+    slice->begun = false;
 }
 
 /* Watchers whose client has closed his end. Others wait for at most seconds, and a client that
@@ -427,6 +469,7 @@ int mu_http_new(struct mu_http **out, const struct mu_http_config *config, struc
     mu_list_init(&http->peers);
     mu_list_init(&http->reqs);
     mu_list_init(&http->slices);
+    mu_list_init(&http->later);
     rv = start_mhd(http, err);
     if (rv)
         goto fail;
@@ -454,6 +497,7 @@ void mu_server_handle_closed(struct mu_http *http)
 
     if (--http->handles)
         return;
+    mu_count_forget(http);
     mu_feed_free(http->feed);
     mu_free(http);
     closed(ctx);

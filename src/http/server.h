@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "http/request.h"
 
+struct mu_count;
 struct mu_feed;
 
 /* A connection. */
@@ -25,10 +26,13 @@ struct mu_peer {
     struct sockaddr_storage addr;
 };
 
-/* Work for a request that may be too long for one turn of the loop. .step does a piece of it and
- * returns whether there is more; it may free the slice when it returns false. */
+/* Work for a request that may be too long for one turn of the loop. .step does a piece of it, at
+ * least something and then until mu_server_turn_over(), and returns whether there is more; it may
+ * free the slice when it returns false. */
 struct mu_slice {
     struct mu_list link;
+    bool begun; /* takes turns */
+    bool light; /* holds nothing much: takes turns at once */
     bool (*step)(struct mu_slice *slice);
 };
 
@@ -39,10 +43,13 @@ struct mu_http {
     uv_poll_t epoll;
     uv_timer_t timeout, house;
     uv_idle_t idle;
-    struct mu_list listeners, peers, reqs, slices;
-    uint32_t npeers, nevicted;
-    size_t charged; /* bytes of answers that are on their way out */
-    bool resumed;   /* a connection, which microhttpd must be run for */
+    struct mu_list listeners, peers, reqs;
+    struct mu_list slices, later; /* that take turns, and that wait to */
+    uint32_t npeers, nevicted, nslices;
+    struct mu_count *counting, *counted; /* see count.h; NULL = none */
+    size_t charged;                      /* bytes of answers that are on their way out */
+    mu_time turn_ends; /* when slices have had their share of this turn of the loop */
+    bool resumed;      /* a connection, which microhttpd must be run for */
     bool closing;
     unsigned handles; /* of the loop, still open */
     mu_time close_by;
@@ -53,10 +60,14 @@ struct mu_http {
 /* The request has its answer: a suspended connection goes on. */
 void mu_server_answered(struct mu_req *req);
 
-/* Does the first piece at once, the others in later turns of the loop, in turn with other slices.
- */
+/* Slices take turns, and have all together about a millisecond of one turn of the loop, so that
+ * sockets are read in between however many ask. A few of them are at work at a time, since each
+ * holds half an answer; the others wait for theirs, but for light ones. @slice may be done when
+ * this returns. */
 void mu_server_slice(struct mu_http *http, struct mu_slice *slice);
-void mu_server_unslice(struct mu_slice *slice); /* it will not be called again */
+bool mu_server_turn_over(const struct mu_http *http);
+/* It will not be called again. */
+void mu_server_unslice(struct mu_http *http, struct mu_slice *slice);
 
 /* The address at our end of the request's connection, without port; "" = a Unix socket. */
 void mu_server_local_address(const struct mu_req *req, char *out, size_t size);

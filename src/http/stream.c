@@ -1,9 +1,10 @@
 /* Happy path: microhttpd asks mu_stream_read() whenever the socket takes more; it copies what is
  * ready, makes ready what the ring has after the cursor, and suspends the connection when there is
  * nothing; the feed wakes it.
- * Ways to fail: the cursor falls out of the ring, since the client reads too slowly: it is told and
- * dropped; the store is away while old events are replayed: tried again each second; the client
- * goes away: noticed once a second, by the descriptor while the connection is suspended. */
+ * Ways to fail: the cursor falls out of the ring, or what it has not read yet is trimmed, since the
+ * client reads too slowly: it is told and dropped; the store is away while old events are replayed:
+ * tried again each second; the client goes away: noticed once a second, by the descriptor while the
+ * connection is suspended. */
 #include <string.h>
 #include <sys/socket.h>
 
@@ -250,6 +251,11 @@ static void on_fetched(void *owner, int rv, const struct mu_event_row *rows, siz
     }
     if (req && mu_feed_trimmed(req, stream->events.since, span)) {
         mu_stream_free(stream);
+        return;
+    }
+    if (mu_feed_lacks(stream->feed, stream->events.since, span)) { /* trimmed while it read */
+        end_with(stream, "dropped");
+        wake(stream);
         return;
     }
     for (size_t i = 0; i < n; i++)

@@ -85,6 +85,19 @@ static void put_beats(struct mu_json *json, const struct mu_explanation *why)
     mu_json_end(json);
 }
 
+static void put_numbers(struct mu_json *json, const struct mu_explanation *why)
+{
+    mu_json_array(json, "numbers");
+    for (size_t i = 0; i < why->nnumbers; i++) {
+        mu_json_object(json, NULL);
+        mu_json_text(json, "name", why->numbers[i].name);
+        mu_json_number(json, "value", why->numbers[i].value);
+        mu_json_some(json, "unit", why->numbers[i].unit);
+        mu_json_end(json);
+    }
+    mu_json_end(json);
+}
+
 static void put_hearing(struct mu_json *json, const struct mu_explanation *why)
 {
     mu_json_object(json, "hearing");
@@ -110,6 +123,11 @@ void mu_view_explanation(struct mu_json *json, const struct mu_explanation *why,
     mu_json_text(json, "detector", why->detector);
     mu_json_text(json, "policy", why->view.policy);
     mu_json_dur(json, "suspect_time_s", why->view.times.suspect);
+    mu_json_dur(json, "earliest_down_time_s", why->view.times.floor);
+    mu_json_dur(json, "suspect_after_s", why->suspect_after);
+    mu_json_dur(json, "down_after_s", why->down_after);
+    mu_json_number(json, "level", why->level);
+    put_numbers(json, why);
     mu_json_dur(json, "silence_s", why->view.heard ? why->silence : MU_NEVER);
     mu_json_dur(json, "stalls_s", why->stalls);
     mu_json_dur(json, "suspect_in_s", why->suspect_in);

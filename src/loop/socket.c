@@ -121,6 +121,36 @@ void mu_socket_receive_buffer(int fd, int bytes)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 }
 
+int mu_socket_has_receive_buffer(int fd)
+{
+    int bytes = 0;
+    socklen_t len = sizeof(bytes);
+
+    (void)getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
+    return bytes / 2; /* the kernel doubles what it is asked for, and says so */
+}
+
+/* How much we may ask for, found out on a socket of no other use. */
+static int obtainable(int bytes)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), got;
+
+    if (fd < 0)
+        return 0;
+    mu_socket_receive_buffer(fd, bytes);
+    got = mu_socket_has_receive_buffer(fd);
+    close(fd);
+    return got;
+}
+
+/* Who handed it over may have had the right to go beyond the system's limit, which SO_RCVBUF would
+ * take it back to. */
+void mu_socket_receive_buffer_least(int fd, int bytes)
+{
+    if (obtainable(bytes) > mu_socket_has_receive_buffer(fd))
+        mu_socket_receive_buffer(fd, bytes);
+}
+
 int mu_socket_want_destination(int fd, struct mu_err *err)
 {
     union any sa = {.sa.sa_family = AF_UNSPEC};

@@ -18,9 +18,15 @@ int mu_socket_listen(const struct mu_addr *addr, int *fd, struct mu_err *err);
 /* The port @fd is bound to; -1 for a Unix socket. */
 int mu_socket_port(int fd);
 
-/* Asks for @bytes of receive buffer, beyond the system's limit where we may; the kernel takes what
- * it can. 0 leaves what is there. */
+/* Asks for @bytes of receive buffer, beyond the system's limit (net.core.rmem_max) where we may;
+ * the kernel takes what it can. 0 leaves what is there. */
 void mu_socket_receive_buffer(int fd, int bytes);
+/* The same for a descriptor that was handed to us: what it has is never made less. */
+void mu_socket_receive_buffer_least(int fd, int bytes);
+
+/* How much there is, in the unit it is asked for in. The kernel books the memory of a datagram in
+ * twice that much: 832 bytes for one of up to 100. */
+int mu_socket_has_receive_buffer(int fd);
 
 /* Has each datagram say which address it was sent to, when @fd is bound to all of them. */
 int mu_socket_want_destination(int fd, struct mu_err *err);

@@ -415,6 +415,14 @@ void mu_world_crash(struct mu_world *w)
         mu_net_rst(&w->procs[i]); /* as its kernel would */
 }
 
+static int restore(struct mu_world *w, const struct mu_row *row)
+{
+    struct mu_who who = {.binary = row->ident->binary, .host = row->ident->host};
+
+    memcpy(who.uuid, row->ident->uuid, sizeof(who.uuid));
+    return mu_conductor_restore(w->conductor, &who, row, 0);
+}
+
 int mu_world_revive(struct mu_world *w)
 {
     struct mu_conductor_ports ports = {
@@ -433,7 +441,9 @@ int mu_world_revive(struct mu_world *w)
     rv = mu_conductor_new(&w->conductor, &config, &ports, w->now, wall);
     for (size_t i = 0; i < w->disk.nrows && !rv; i++)
         if (w->disk.rows[i].row.id)
-            rv = mu_conductor_restore(w->conductor, &w->disk.rows[i].row, 0);
+            rv = restore(w, &w->disk.rows[i].row);
+    if (!rv)
+        rv = mu_conductor_restored(w->conductor);
     if (!rv)
         rv = mu_bus_attach(mu_conductor_bus(w->conductor), sink_store, w);
     if (!rv)
@@ -537,6 +547,7 @@ int mu_world_new(struct mu_world **out, const struct mu_world_config *config)
     mu_rng_seed(&w->rng, config->seed);
     mu_policies_init(&w->policies);
     w->policies.at[0].times = config->times;
+    w->policies.at[0].detector = (int)config->detector;
     w->procs = mu_calloc(config->agents ? config->agents : 1, sizeof(*w->procs));
     if (!w->procs)
         goto fail;

@@ -27,10 +27,11 @@ struct mu_world_config {
     uint64_t seed;
     uint32_t agents;
     struct mu_times times; /* of the one policy */
-    mu_dur commit_after;   /* how long the store takes; 0 = 5 ms */
-    uint32_t socket_max;   /* datagrams that wait for a stalled conductor; more are dropped and
-                              counted; 0 = no bound */
-    struct mu_link link;   /* everybody's at first */
+    enum mu_detector detector;
+    mu_dur commit_after; /* how long the store takes; 0 = 5 ms */
+    uint32_t socket_max; /* datagrams that wait for a stalled conductor; more are dropped and
+                            counted; 0 = no bound */
+    struct mu_link link; /* everybody's at first */
 };
 
 /* One thing that the conductor published. */

@@ -91,9 +91,9 @@ struct mu_store_status {
     char holder[300]; /* "PID HOST" of the conductor that has it open; "" = none */
 };
 
-/* Called for each row in turn until it returns non-zero; the row is borrowed for the call. For
- * mu_store_row_fn ident->refs is not meaningful: copy what you need. */
-typedef int (*mu_store_row_fn)(void *ctx, const struct mu_row *row,
+/* Called for each row in turn until it returns non-zero; all is borrowed for the call. @row has no
+ * ident: @who is whose it is. */
+typedef int (*mu_store_row_fn)(void *ctx, const struct mu_who *who, const struct mu_row *row,
                                const struct mu_payload *payload);
 typedef int (*mu_store_event_fn)(void *ctx, const struct mu_event_row *event);
 

@@ -16,7 +16,7 @@ struct payload {
 /* An agent, its strings behind it. */
 struct agent {
     struct mu_row row;
-    struct mu_ident ident;
+    struct mu_who who;
     struct payload *payload; /* NULL = none */
     char text[];
 };
@@ -127,10 +127,9 @@ static struct agent *copy_row(const struct mu_row *row)
         return NULL;
     char *p = agent->text;
     agent->row = *row;
-    agent->ident =
-        (struct mu_ident){.refs = 1, .binary = keep(&p, who->binary), .host = keep(&p, who->host)};
-    memcpy(agent->ident.uuid, who->uuid, sizeof(who->uuid));
-    agent->row.ident = &agent->ident;
+    agent->who = (struct mu_who){.binary = keep(&p, who->binary), .host = keep(&p, who->host)};
+    memcpy(agent->who.uuid, who->uuid, sizeof(who->uuid));
+    agent->row.ident = NULL;
     agent->row.zone = keep(&p, row->zone);
     agent->row.labels = keep(&p, row->labels);
     agent->row.version = keep(&p, row->version);
@@ -262,7 +261,7 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
         struct mu_payload payload = {.row = agent->row.id};
         if (agent->payload)
             payload.len = agent->payload->len;
-        rv = each(ctx, &agent->row, &payload);
+        rv = each(ctx, &agent->who, &agent->row, &payload);
     }
     return rv;
 }

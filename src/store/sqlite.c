@@ -278,14 +278,14 @@ static int bad_row(struct mu_err *err, sqlite3_stmt *stmt, const char *column, c
 }
 
 /* The words that people read become codes again. */
-static int read_words(sqlite3_stmt *stmt, struct mu_row *row, struct mu_ident *ident,
+static int read_words(sqlite3_stmt *stmt, struct mu_row *row, struct mu_who *who,
                       struct mu_err *err)
 {
     const char *uuid = column_text(stmt, 1), *status = column_text(stmt, 7);
     const char *state = column_text(stmt, 20), *reason = column_text(stmt, 21);
     int state_code = mu_state_parse(state), reason_code = mu_reason_parse(reason);
 
-    if (mu_uuid_parse(uuid, ident->uuid))
+    if (mu_uuid_parse(uuid, who->uuid))
         return bad_row(err, stmt, "uuid", uuid);
     if (strcmp(status, "enabled") != 0 && strcmp(status, "disabled") != 0)
         return bad_row(err, stmt, "status", status);
@@ -299,18 +299,15 @@ static int read_words(sqlite3_stmt *stmt, struct mu_row *row, struct mu_ident *i
     return 0;
 }
 
-static int read_row(sqlite3_stmt *stmt, struct mu_row *row, struct mu_ident *ident,
-                    struct mu_err *err)
+static int read_row(sqlite3_stmt *stmt, struct mu_row *row, struct mu_who *who, struct mu_err *err)
 {
     int64_t id = sqlite3_column_int64(stmt, 0);
 
     if (id < 1 || id >= UINT32_MAX)
         return bad_row(err, stmt, "id", column_text(stmt, 0));
-    *ident =
-        (struct mu_ident){.refs = 1, .binary = column_text(stmt, 2), .host = column_text(stmt, 3)};
+    *who = (struct mu_who){.binary = column_text(stmt, 2), .host = column_text(stmt, 3)};
     *row = (struct mu_row){
         .id = (uint32_t)id,
-        .ident = ident,
         .zone = column_text(stmt, 4),
         .labels = column_text(stmt, 5),
         .version = column_text(stmt, 6),
@@ -328,7 +325,7 @@ static int read_row(sqlite3_stmt *stmt, struct mu_row *row, struct mu_ident *ide
         .report_count = (uint64_t)sqlite3_column_int64(stmt, 19),
         .state_since = sqlite3_column_int64(stmt, 22),
     };
-    return read_words(stmt, row, ident, err);
+    return read_words(stmt, row, who, err);
 }
 
 static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
@@ -347,13 +344,13 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
     if (rc)
         return mu_sqlite_fail(db, rc, err);
     while (!rv && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        struct mu_ident ident;
+        struct mu_who who;
         struct mu_row row;
-        rv = read_row(stmt, &row, &ident, err);
+        rv = read_row(stmt, &row, &who, err);
         struct mu_payload payload = {.row = row.id,
                                      .len = (uint32_t)sqlite3_column_int64(stmt, 23)};
         if (!rv)
-            rv = each(ctx, &row, &payload);
+            rv = each(ctx, &who, &row, &payload);
     }
     if (!rv && rc != SQLITE_DONE)
         rv = mu_sqlite_fail(db, rc, err);

@@ -1,13 +1,17 @@
-/* The way of a frame: poll -> recv into one buffer for all -> wire/frame cuts it -> the sink.
+/* The way of a frame: poll -> recv into one buffer for all -> wire/frame cuts it -> the sink. What
+ * the sink answers to the frames of one recv leaves by one send.
  *
  * Ways to end, and what the sink hears:
- *   the peer closes (FIN)     closed(by_peer) at once, what is queued still goes out, then close
+ *   the peer closes (FIN)     closed(by_peer), what is queued still goes out, then close
  *   the peer is gone (RST)    closed(by_peer), close
  *   the path is gone          closed(by us): a keep-alive that nobody answered says nothing of him
  *   we close                  what is queued goes out, FIN, his rest is read away (left unread it
  *                             would make an RST of it, and take our last words), close; closed(by
  *                             us)
  *   over a bound              close, what is queued is lost; closed(by us)
+ *
+ * What the peer did is told when the datagrams have been read that came before it: at once, but for
+ * a flood, in which he waits among the parting.
  *
  * Nothing that the sink may call tears a stream down: it is only marked, and dies on the loop. */
 #include "transport/stream.h"
@@ -25,6 +29,7 @@
 
 #include "base/mem.h"
 #include "transport/peers.h"
+#include "transport/udp.h"
 #include "wire/frame.h"
 
 #define LINGER    (2 * MU_SEC)
@@ -35,24 +40,26 @@
 #define SLOTS_MAX ((uint32_t)1 << SLOT_BITS)
 #define NO_SLOT   UINT32_MAX
 
-enum term { NO_TERM, OWING, ENDING };
+enum term { NO_TERM, OWING, ENDING, PARTING };
 
 struct stream {
     uv_poll_t poll;
     struct mu_streams *all;
     struct stream *prev, *next; /* in the queue of its term */
-    mu_time due;                /* of its term */
+    mu_time due;                /* of its term; a parting one has none, but a mark */
+    uint64_t mark;
     uint64_t id;
     struct mu_frames in;
     struct mu_buf out;
     size_t held; /* bytes of .in and .out, as counted in all->held */
     int fd;
     uint32_t peer;
-    uint8_t term; /* enum term */
-    bool told;    /* the sink has heard of it, and not yet that it is gone */
-    bool framed;  /* a whole frame came with what is being read */
-    bool eof;     /* nothing more comes from the peer */
-    bool shut;    /* our FIN is sent */
+    uint8_t term;   /* enum term */
+    uint8_t events; /* that are polled for */
+    bool told;      /* the sink has heard of it, and not yet that it is gone */
+    bool framed;    /* a whole frame came with what is being read */
+    bool eof;       /* nothing more comes from the peer */
+    bool shut;      /* our FIN is sent */
 };
 
 struct slot {
@@ -63,26 +70,33 @@ struct slot {
 struct mu_streams {
     uv_loop_t *loop;
     struct mu_transport_config config;
-    struct mu_streams_ports ports;
+    const struct mu_transport_sink *sink;
+    struct mu_udp *udp;
     struct mu_peers *peers;
     struct slot *slots;
     uint32_t nslots, free_slot;
     uint64_t count; /* of streams ever */
-    struct stream *owing, *ending;
+    struct stream *owing, *ending, *parting;
     size_t held;
     uv_timer_t timer;
+    uv_idle_t idle; /* turns the loop while some are parting */
     struct mu_transport_stats stats;
     size_t handles;
     void (*closed)(void *ctx);
     void *closed_ctx;
+    struct stream *reading; /* the one whose frames are with the sink */
+    size_t gathered;        /* bytes for it in .answers */
+    uint8_t answers[SCRATCH];
     uint8_t scratch[SCRATCH];
 };
 
 static void on_tick(uv_timer_t *timer);
+static void on_idle(uv_idle_t *idle);
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 int mu_streams_new(struct mu_streams **out, struct uv_loop_s *loop,
-                   const struct mu_transport_config *config, const struct mu_streams_ports *ports)
+                   const struct mu_transport_config *config, const struct mu_transport_sink *sink,
+                   struct mu_udp *udp)
 {
     struct mu_streams *all = mu_alloc(sizeof(*all));
     int rv;
@@ -98,11 +112,13 @@ int mu_streams_new(struct mu_streams **out, struct uv_loop_s *loop,
     all->config = *config;
     if (all->config.max_streams > SLOTS_MAX)
         all->config.max_streams = SLOTS_MAX;
-    all->ports = *ports;
+    all->sink = sink;
+    all->udp = udp;
     all->free_slot = NO_SLOT;
     uv_timer_init(loop, &all->timer);
-    all->timer.data = all;
-    all->handles = 1;
+    uv_idle_init(loop, &all->idle);
+    all->timer.data = all->idle.data = all;
+    all->handles = 2;
     *out = all;
     return 0;
 }
@@ -155,7 +171,7 @@ static struct stream *find(struct mu_streams *all, uint64_t id)
     uint32_t i = (uint32_t)(id & (SLOTS_MAX - 1));
     struct stream *s = i < all->nslots ? all->slots[i].s : NULL;
 
-    return s && s->id == id && s->term != ENDING ? s : NULL;
+    return s && s->id == id && s->term < ENDING ? s : NULL;
 }
 
 static void leave_queue(struct stream *s)
@@ -164,6 +180,8 @@ static void leave_queue(struct stream *s)
         DL_DELETE(s->all->owing, s);
     else if (s->term == ENDING)
         DL_DELETE(s->all->ending, s);
+    else if (s->term == PARTING)
+        DL_DELETE(s->all->parting, s);
     s->term = NO_TERM;
 }
 
@@ -228,14 +246,12 @@ static void destroy(struct stream *s)
 
 static void tell_closed(struct stream *s, bool by_peer, mu_time now)
 {
-    const struct mu_streams_ports *ports = &s->all->ports;
+    const struct mu_transport_sink *sink = s->all->sink;
 
     if (!s->told)
         return;
     s->told = false;
-    if (by_peer)
-        ports->before_closed(ports->ctx);
-    ports->sink->closed(ports->sink->ctx, s->id, by_peer, now);
+    sink->closed(sink->ctx, s->id, by_peer, now);
 }
 
 static void end_by_us(struct stream *s, mu_time now)
@@ -262,6 +278,9 @@ static void watch(struct stream *s)
 {
     int events = (s->eof ? 0 : UV_READABLE) | (s->out.len ? UV_WRITABLE : 0);
 
+    if (events == s->events) /* to start it again would cost two system calls a frame */
+        return;
+    s->events = (uint8_t)events;
     if (events)
         uv_poll_start(&s->poll, events, on_poll);
     else
@@ -333,6 +352,52 @@ static size_t send_now(struct stream *s, const uint8_t *head, const uint8_t *fra
     return errno == EAGAIN || errno == EINTR ? 0 : MU_FRAME_HEAD + n; /* see flush() */
 }
 
+/* Keeps what the socket does not take now. */
+static void queued(struct stream *s)
+{
+    struct mu_streams *all = s->all;
+
+    count_held(s);
+    if (s->out.failed || s->out.len > all->config.send_queue_max || all->held > HELD_MAX)
+        doom(s);
+    watch(s);
+}
+
+/* Sends what was gathered for the stream that is being read. */
+static void let_go(struct mu_streams *all)
+{
+    struct stream *s = all->reading;
+    size_t n = all->gathered;
+    ssize_t sent;
+
+    if (n == 0)
+        return;
+    all->gathered = 0;
+    sent = send(s->fd, all->answers, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent == (ssize_t)n || (sent < 0 && errno != EAGAIN && errno != EINTR)) /* see flush() */
+        return;
+    sent = sent < 0 ? 0 : sent;
+    mu_buf_put(&s->out, all->answers + sent, n - (size_t)sent);
+    queued(s);
+}
+
+/* Whether the frame waits until all that came with its question has been answered. */
+static bool gather(struct stream *s, const uint8_t *head, const uint8_t *frame, size_t n)
+{
+    struct mu_streams *all = s->all;
+
+    if (s != all->reading || s->out.len > 0)
+        return false;
+    if (n + MU_FRAME_HEAD > SCRATCH - all->gathered) {
+        let_go(all);
+        return false;
+    }
+    memcpy(all->answers + all->gathered, head, MU_FRAME_HEAD);
+    memcpy(all->answers + all->gathered + MU_FRAME_HEAD, frame, n);
+    all->gathered += n + MU_FRAME_HEAD;
+    return true;
+}
+
 void mu_streams_send(struct mu_streams *all, uint64_t conn, const uint8_t *frame, size_t n)
 {
     struct stream *s = find(all, conn);
@@ -343,6 +408,8 @@ void mu_streams_send(struct mu_streams *all, uint64_t conn, const uint8_t *frame
     if (!s)
         return;
     mu_frame_head(head, n);
+    if (gather(s, head, frame, n))
+        return;
     if (s->out.len == 0)
         sent = send_now(s, head, frame, n);
     if (sent == MU_FRAME_HEAD + n)
@@ -352,16 +419,13 @@ void mu_streams_send(struct mu_streams *all, uint64_t conn, const uint8_t *frame
         sent = MU_FRAME_HEAD;
     }
     mu_buf_put(&s->out, frame + (sent - MU_FRAME_HEAD), n - (sent - MU_FRAME_HEAD));
-    count_held(s);
-    if (s->out.failed || s->out.len > all->config.send_queue_max || all->held > HELD_MAX)
-        doom(s);
-    watch(s);
+    queued(s);
 }
 
 /* Our FIN, once everything queued is out. */
 static void shut_when_flushed(struct stream *s)
 {
-    if (s->out.len > 0 || s->shut)
+    if (s->out.len > 0 || s->shut || s == s->all->reading)
         return;
     s->shut = true;
     (void)shutdown(s->fd, SHUT_WR);
@@ -400,7 +464,7 @@ static const char *peer_text(const struct stream *s, char *out, size_t size)
 static int on_frame(void *ctx, const uint8_t *body, size_t n)
 {
     struct stream *s = ctx;
-    const struct mu_transport_sink *sink = s->all->ports.sink;
+    const struct mu_transport_sink *sink = s->all->sink;
     mu_time now = mu_clock_now();
     char text[128];
     int rv;
@@ -419,10 +483,14 @@ static int on_frame(void *ctx, const uint8_t *body, size_t n)
 /* Hands on what was read. Afterwards the stream owes a frame, or is at rest, or is ending. */
 static void feed(struct stream *s, size_t n, mu_time now)
 {
+    struct mu_streams *all = s->all;
     int rv;
 
     s->framed = false;
-    rv = mu_frames_feed(&s->in, s->all->scratch, n, on_frame, s);
+    all->reading = s;
+    rv = mu_frames_feed(&s->in, all->scratch, n, on_frame, s);
+    let_go(all);
+    all->reading = NULL;
     count_held(s);
     if (rv) {
         if (s->term != ENDING)
@@ -435,15 +503,39 @@ static void feed(struct stream *s, size_t n, mu_time now)
         enter_queue(s, OWING, now);
 }
 
+/* Tells of the parting one that came first, if that may be told. Returns it, or NULL. */
+static struct stream *tell_parting(struct mu_streams *all, mu_time now)
+{
+    struct stream *s = all->parting;
+
+    if (!s || !mu_udp_passed(all->udp, s->mark))
+        return NULL;
+    enter_queue(s, ENDING, now);
+    tell_closed(s, true, now);
+    return s;
+}
+
+static void part(struct stream *s, mu_time now)
+{
+    struct mu_streams *all = s->all;
+
+    leave_queue(s);
+    s->term = PARTING;
+    s->mark = mu_udp_mark(all->udp);
+    DL_APPEND(all->parting, s);
+    if (all->parting == s && !tell_parting(all, now))
+        uv_idle_start(&all->idle, on_idle);
+}
+
 static void on_end(struct stream *s, int error, mu_time now)
 {
+    bool by_peer = error == 0 || error == ECONNRESET || error == EPIPE;
+
     s->eof = true;
-    if (error == 0 || error == ECONNRESET || error == EPIPE) {
-        if (s->term != ENDING) {
-            enter_queue(s, ENDING, now);
-            tell_closed(s, true, now);
-        }
-    }
+    if (s->term != ENDING && by_peer && s->told)
+        part(s, now);
+    else if (s->term != ENDING && by_peer)
+        enter_queue(s, ENDING, now);
     if (error)
         mu_buf_reset(&s->out); /* nothing more goes out */
 }
@@ -478,7 +570,7 @@ static void settle(struct stream *s, mu_time now)
             end_by_us(s, now);
             return;
         }
-    } else if (s->eof) {
+    } else if (s->eof && s->term != PARTING) {
         end_by_us(s, now);
         return;
     }
@@ -492,11 +584,28 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct stream *s = poll->data;
     mu_time now = mu_clock_now();
 
+    if (status < 0) { /* libuv has stopped the poll */
+        s->events = 0;
+        if (s->eof)
+            mu_buf_reset(&s->out); /* he is gone for good: nothing more goes out */
+    }
     if (events & UV_WRITABLE)
         flush(s);
     if (!s->eof && (status < 0 || (events & UV_READABLE)))
         read_some(s, status < 0, now);
     settle(s, now);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct mu_streams *all = idle->data;
+    mu_time now = mu_clock_now();
+    struct stream *s;
+
+    while ((s = tell_parting(all, now)))
+        settle(s, now);
+    if (!all->parting)
+        uv_idle_stop(idle);
 }
 
 /* --- the door -----------------------------------------------------------------------------------
@@ -573,7 +682,7 @@ void mu_streams_stats(const struct mu_streams *all, struct mu_transport_stats *o
     out->overflowed = all->stats.overflowed;
 }
 
-static void timer_gone(uv_handle_t *handle)
+static void turn_gone(uv_handle_t *handle)
 {
     handle_gone(handle->data);
 }
@@ -585,5 +694,6 @@ void mu_streams_close(struct mu_streams *all, void (*closed)(void *ctx), void *c
     for (uint32_t i = 0; i < all->nslots; i++)
         if (all->slots[i].s)
             destroy(all->slots[i].s);
-    uv_close((uv_handle_t *)&all->timer, timer_gone);
+    uv_close((uv_handle_t *)&all->timer, turn_gone);
+    uv_close((uv_handle_t *)&all->idle, turn_gone);
 }

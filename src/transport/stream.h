@@ -10,17 +10,13 @@
 #include "transport/transport.h"
 
 struct mu_streams;
+struct mu_udp;
 
-struct mu_streams_ports {
-    const struct mu_transport_sink *sink; /* borrowed for the life of the streams */
-    /* Before the sink hears that a peer has closed: what he sent by other ways is to be read first.
-     */
-    void (*before_closed)(void *ctx);
-    void *ctx;
-};
-
+/* @sink and @udp are borrowed for the life of the streams. Before the sink hears that a peer has
+ * closed, what he sent to @udp is read. */
 int mu_streams_new(struct mu_streams **out, struct uv_loop_s *loop,
-                   const struct mu_transport_config *config, const struct mu_streams_ports *ports);
+                   const struct mu_transport_config *config, const struct mu_transport_sink *sink,
+                   struct mu_udp *udp);
 
 /* Takes a connection that was accepted from @from, whatever happens: where there is no room, the
  * oldest that owes us a frame makes some, and else it is closed at once. What it has sent already

@@ -47,16 +47,10 @@ struct mu_transport {
     void *closed_ctx;
 };
 
-static void drain_first(void *ctx)
-{
-    mu_transport_drain(ctx);
-}
-
 int mu_transport_new(struct mu_transport **out, struct uv_loop_s *loop,
                      const struct mu_transport_config *config, const struct mu_transport_sink *sink)
 {
     struct mu_transport *t = mu_alloc(sizeof(*t));
-    struct mu_streams_ports ports = {.before_closed = drain_first, .ctx = t};
     int rv = MU_ENOMEM;
 
     if (!t)
@@ -76,8 +70,7 @@ int mu_transport_new(struct mu_transport **out, struct uv_loop_s *loop,
     rv = mu_udp_new(&t->udp, loop, &t->sink);
     if (rv)
         goto no_udp;
-    ports.sink = &t->sink;
-    rv = mu_streams_new(&t->streams, loop, &t->config, &ports);
+    rv = mu_streams_new(&t->streams, loop, &t->config, &t->sink, t->udp);
     if (rv)
         goto no_streams;
     *out = t;
@@ -224,7 +217,7 @@ static int adopt_datagrams(struct mu_transport *t, int fd, struct mu_err *err)
 
     if (rv)
         return rv;
-    mu_socket_receive_buffer(fd, t->config.receive_buffer);
+    mu_socket_receive_buffer_least(fd, t->config.receive_buffer);
     return mu_udp_add(t->udp, fd, err);
 }
 
@@ -249,9 +242,14 @@ int mu_transport_adopt(struct mu_transport *t, int fd, struct mu_err *err)
     return open_door(t, fd, NULL, err);
 }
 
-void mu_transport_drain(struct mu_transport *t)
+uint64_t mu_transport_mark(struct mu_transport *t)
 {
-    mu_udp_drain(t->udp);
+    return mu_udp_mark(t->udp);
+}
+
+bool mu_transport_passed(struct mu_transport *t, uint64_t mark)
+{
+    return mu_udp_passed(t->udp, mark);
 }
 
 void mu_transport_send(struct mu_transport *t, uint64_t conn, const uint8_t *frame, size_t n)

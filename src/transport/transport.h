@@ -16,18 +16,22 @@ struct mu_transport;
 struct uv_loop_s;
 
 /* Who hears of it. @now is monotonic, read once a batch. Each may call any of mu_transport_send(),
- * _close_stream() and _drain(); none of these calls back in. */
+ * _close_stream() and _mark(); none of these calls back in. */
 struct mu_transport_sink {
     void *ctx;
     /* A datagram longer than MU_DATAGRAM_MAX comes cut at one byte more. Returns how many bytes of
      * @out (at least max(@n, 64)) are to be sent back; at most @n. */
     size_t (*datagram)(void *ctx, const uint8_t *in, size_t n, uint64_t from, mu_time now,
                        uint8_t *out);
+    /* This datagram comes a few after the next: who needs memory for it may fetch it into the
+     * cache. It may say anything, and nothing may be decided by it. NULL is allowed. */
+    void (*soon)(void *ctx, const uint8_t *in, size_t n);
     /* Before a stream's first frame: one that never sends any is never told. @conn is given once.
      * Non-zero: close it. */
     int (*opened)(void *ctx, uint64_t conn, const char *peer, mu_time now);
     /* Non-zero: close it, once what was sent to it is out. @n is 0 for a length that no frame has:
-     * it is closed whatever this returns. */
+     * it is closed whatever this returns. What is sent to @conn in the meantime leaves afterwards.
+     */
     int (*frame)(void *ctx, uint64_t conn, const uint8_t *frame, size_t n, mu_time now);
     /* Once for each stream that was opened. @by_peer: FIN or RST, told after what waits in the
      * datagram sockets has been read; else we closed it, or the path is gone. */
@@ -60,10 +64,13 @@ int mu_transport_listen(struct mu_transport *t, const struct mu_addr *addr, int 
  * @fd on success. */
 int mu_transport_adopt(struct mu_transport *t, int fd, struct mu_err *err);
 
-/* Reads what waits in the datagram sockets now: before a sweep judges. Bounded: at most what had
- * arrived when it was called. Streams are read by the loop's poll; a sweep that runs after it (from
- * a uv_check_t) has seen those too. */
-void mu_transport_drain(struct mu_transport *t);
+/* Before silence is judged: a number for all that has arrived in the datagram sockets by now. */
+uint64_t mu_transport_mark(struct mu_transport *t);
+/* Reads on towards @mark, a bounded number of datagrams, and returns whether all of its have been
+ * read. While it is false ask again, once a turn of the loop: a flood has filled the sockets, and
+ * the others want their turns too. Streams are read by the loop's poll; who asks after it (from a
+ * uv_check_t) has seen those too. */
+bool mu_transport_passed(struct mu_transport *t, uint64_t mark);
 
 /* Sends a frame's body (the length prefix is added). An id of a stream that is gone is ignored. */
 void mu_transport_send(struct mu_transport *t, uint64_t conn, const uint8_t *frame, size_t n);
@@ -78,7 +85,7 @@ struct mu_transport_stats {
     uint64_t refused;    /* connections closed at once, for want of room or descriptors */
     uint64_t silent;     /* streams closed because they owed a frame */
     uint64_t overflowed; /* streams closed because they did not read what was sent */
-    int receive_buffer;  /* bytes that were got, of the smallest */
+    int receive_buffer;  /* bytes that were got, of the smallest; 0 without a datagram socket */
 };
 void mu_transport_stats(struct mu_transport *t, struct mu_transport_stats *out);
 

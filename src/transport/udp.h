@@ -1,8 +1,8 @@
 /* udp.h - datagram sockets of our own under the loop's poll.
  *
- * libuv's own datagrams have no control messages and allocate for each send. Here one batch of
- * buffers serves all sockets: what waits is read by recvmmsg, each datagram is handed to the sink,
- * and the answers leave by one sendmmsg, each from the address that was spoken to. */
+ * libuv's own datagrams have no control messages and allocate for each send. Here what waits is
+ * read by recvmmsg, each datagram is handed to the sink, and the answers leave by sendmmsg, each
+ * from the address that was spoken to. */
 #ifndef MU_TRANSPORT_UDP_H
 #define MU_TRANSPORT_UDP_H
 
@@ -16,8 +16,9 @@ int mu_udp_new(struct mu_udp **out, struct uv_loop_s *loop, const struct mu_tran
 /* Adds a bound, non-blocking socket and begins to read it. Takes @fd on success. */
 int mu_udp_add(struct mu_udp *udp, int fd, struct mu_err *err);
 
-/* Reads what had arrived when it was called: all sockets, at most that much. */
-void mu_udp_drain(struct mu_udp *udp);
+/* See transport.h. */
+uint64_t mu_udp_mark(struct mu_udp *udp);
+bool mu_udp_passed(struct mu_udp *udp, uint64_t mark);
 
 /* Datagrams that the kernel dropped since each socket was added, for want of room. */
 uint64_t mu_udp_drops(struct mu_udp *udp);

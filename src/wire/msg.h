@@ -56,7 +56,7 @@ enum mu_ack_status {
 struct mu_beat {
     uint64_t session;
     uint32_t epoch;
-    uint64_t seq;     /* grows with each sealed message of the session, datagram or stream */
+    uint64_t seq;     /* grows with each sealed message of the session, datagram or stream; 48 bits */
     uint64_t sent_ms; /* the agent's BOOTTIME */
     uint8_t path;     /* 0 = datagram, 1 = stream */
     uint8_t health;   /* MU_HEALTH_* */

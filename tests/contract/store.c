@@ -120,23 +120,23 @@ static void commit_events(struct fixture *f, uint64_t first, uint64_t last)
 struct seen {
     size_t n, stop_at;
     struct mu_row rows[8];
-    struct mu_ident idents[8];
+    struct mu_who who[8];
     uint32_t payload_len[8];
     char text[8][512];
 };
 
-static int see_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int see_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                   const struct mu_payload *payload)
 {
     struct seen *seen = ctx;
     size_t i = seen->n++;
 
     assert_in_range(i, 0, 7);
     seen->rows[i] = *row;
-    seen->idents[i] = *row->ident;
+    seen->who[i] = *who;
     seen->payload_len[i] = payload->len;
-    snprintf(seen->text[i], sizeof(seen->text[i]), "%s|%s|%s|%s|%s|%s|%s", row->ident->binary,
-             row->ident->host, row->zone, row->labels, row->version, row->disabled_reason,
-             row->forced_reason);
+    snprintf(seen->text[i], sizeof(seen->text[i]), "%s|%s|%s|%s|%s|%s|%s", who->binary, who->host,
+             row->zone, row->labels, row->version, row->disabled_reason, row->forced_reason);
     return seen->n == seen->stop_at ? MU_EFULL : 0;
 }
 
@@ -227,7 +227,7 @@ static void rows_come_back_as_they_went(void **state)
     assert_int_equal(seen.n, 2);
     const struct mu_row *got = &seen.rows[0];
     assert_int_equal(got->id, 7);
-    assert_memory_equal(seen.idents[0].uuid, ident->uuid, 16);
+    assert_memory_equal(seen.who[0].uuid, ident->uuid, 16);
     assert_string_equal(seen.text[0], "nova-compute|cmp-7|Zürich 'a\"; --|{\"rack\":\"r1\"}|26.2.0|"
                                       "disk swap|fenced");
     assert_true(got->disabled);
@@ -692,7 +692,8 @@ static void commit_until_killed(struct fixture *f, int acks)
     }
 }
 
-static int count_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int count_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                     const struct mu_payload *payload)
 {
     uint32_t *last = ctx;
 

@@ -175,5 +175,21 @@ class Api(unittest.TestCase):
         self.assertEqual(self.c.agents(), {})
 
 
+class Full(unittest.TestCase):
+    def test_a_fleet_that_fills_up_is_told_of_in_time_and_refuses_who_is_too_many(self):
+        with Conductor(Conductor.TIMES + '[conductor]\nmax_agents = 5\n') as c:
+            for i in range(4):
+                beat(c, f'a@h{i}')
+            c.await_log('nearly full')
+            beat(c, 'a@h4')
+            answer = c.web.ask('PUT', '/v1/agents/a@h5/beat')
+            self.assertEqual((answer.status, answer.json['type']), (503, 'urn:muster:problem:full'))
+            beat(c, 'a@h0')  # who is known is heard
+            self.assertEqual(c.web.ask('DELETE', '/v1/agents/a@h1').status, 204)
+            beat(c, 'a@h5')
+            self.assertEqual(c.web.get('/v1/summary').json['agents'], 5)
+            self.assertEqual(c.log().count('nearly full'), 1)
+
+
 if __name__ == '__main__':
     tap.main()

@@ -72,6 +72,12 @@ class SameAsTheApi(Case):
             shown = json.loads(self.muster('show', name, '-f', 'json'))
             self.assertIn(self.steady(shown), [self.steady(a) for a in told])
 
+    def test_summary(self):
+        told = self.conductor.web.get('/v1/summary').json
+        counted = json.loads(self.muster('summary', '-f', 'json'))
+        self.assertEqual(counted | {'as_of': None}, told | {'as_of': None})
+        self.assertEqual(self.muster('summary', '-f', 'value', '-c', 'agents', '--filter', 'binary=nova-compute'), '2\n')
+
     def test_events_and_explain(self):
         told = self.conductor.web.get('/v1/events').json['events']
         self.assertEqual(json.loads(self.muster('events', '-f', 'json')), told)

@@ -26,7 +26,7 @@ FLEET = [
     agent('neutron-l3-agent', 'net-1', state='suspect', version='2, "beta"'),
     agent('Open vSwitch agent', 'nét-1', state='left', status='disabled', disabled_reason='x'),
 ]
-COMMANDS = [['list'], ['show', 'a@b'], ['explain', 'a@b'], ['events'], ['events', '-w'], ['watch'],
+COMMANDS = [['list'], ['summary'], ['show', 'a@b'], ['explain', 'a@b'], ['events'], ['events', '-w'], ['watch'],
             ['wait', '--for', 'up', 'a@b'], ['is-up', 'a@b'], ['enable', 'a@b'],
             ['disable', 'a@b'], ['force-down', 'a@b'], ['delete', 'a@b']]
 
@@ -333,6 +333,31 @@ class Formats(Case):
 
 
 class Commands(Case):
+    def test_summary_counts_all_or_a_part(self):
+        told = json.loads(self.run_ok('summary', '-f', 'json'))
+        self.assertEqual(told['agents'], 4)
+        self.assertEqual(self.run_ok('summary', '-f', 'value', '-c', 'agents,up,Down,disabled'), '4\n1\n1\n1\n')
+        self.assertEqual(self.run_ok('summary', '-f', 'value', '-c', 'agents', '--filter', 'state=down,left'), '2\n')
+        self.assertEqual(self.run_ok('summary', '-f', 'value', '-c', 'agents', '--filter', 'zone=nowhere'), '0\n')
+        self.assertIn('Forced Down  0\n', self.run_ok('summary'))
+
+    def test_summary_has_a_row_for_each_part(self):
+        rows = json.loads(self.run_ok('summary', '--by', 'zone', '-f', 'json'))
+        self.assertEqual([r['name'] for r in rows], sorted({a['zone'] or '' for a in self.api.agents}))
+        self.assertEqual(sum(r['agents'] for r in rows), 4)
+        rows = list(csv.DictReader(io.StringIO(self.run_ok(
+            'summary', '--by', 'binary', '-f', 'csv', '--sort-column', 'agents', '--sort-descending', '--limit', '1'))))
+        self.assertEqual(rows, [{'name': 'nova-compute', 'agents': '2', 'up': '1', 'suspect': '0', 'down': '1',
+                                 'left': '0', 'unknown': '0'}])
+        self.assertEqual(self.run_ok('summary', '--by', 'binary', '-q', '--limit', '1'), 'Open vSwitch agent\n')
+
+    def test_summary_refuses_what_it_cannot_count_by(self):
+        for args, why in ((['--by', 'host'], 'zone or binary'), (['--filter', 'host=cmp-*'], 'host=cmp-*'),
+                          (['--filter', 'version=1'], 'version=1')):
+            self.complains(muster('summary', *args, '--conductor', self.api.url), 2, why)
+        self.api.answers['/v1/summary'] = lambda query: (200, 'application/json', b'{}')
+        self.complains(muster('summary', '--conductor', self.api.url), 1, 'no summary')
+
     def test_is_up_tells_by_its_code(self):
         self.assertEqual(self.run_ok('is-up', 'nova-compute@cmp-1'), 'up\n')
         self.assertEqual(self.run_ok('is-up', 'nova-compute@cmp-10', code=3), 'down\n')
@@ -362,6 +387,9 @@ class Commands(Case):
         self.assertEqual(lines[0], '+ nova-compute@cmp-1 is up: heard 3.2 s ago, suspect after 25 s of silence')
         for part in ('Rule', 'Numbers', 'Last beats (2)', 'Our own hearing', 'What would change it'):
             self.assertIn(part, lines)
+        for fact in ('detector         phi, policy DEFAULT', 'suspect after    15 s, at the latest 25 s',
+                     'down after       35 s, between 35 s and 60 s', 'mean gap         10.001 s', 'phi              0.139'):
+            self.assertIn('  ' + fact, lines)
 
     def test_events_are_the_newest_or_those_since(self):
         self.assertEqual(self.run_ok('events', '-f', 'value', '-c', 'seq', '--limit', '2'), '5\n6\n')

@@ -137,6 +137,17 @@ class Reload(unittest.TestCase):
             wait.until(lambda: c.web.get('/v1/agents/a@h').json['down_time_s'] == 30.0, c.log)
             self.assertEqual(c.downs(), [])
 
+    def test_a_new_detector_judges_agents_that_are_there(self):
+        with Conductor() as c:
+            c.web.ask('PUT', '/v1/agents/a@h/beat')
+            c.set_config('[DEFAULT]\nreport_interval = 1s\nservice_down_time = 30s\ndetector = phi\nphi_threshold = 5\n')
+            c.signal(signal.SIGHUP)
+            wait.until(lambda: c.web.get('/v1/agents/a@h/explain').json['detector'] == 'phi', c.log)
+            why = c.web.get('/v1/agents/a@h/explain').json
+            self.assertEqual(why['earliest_down_time_s'], 3.5)
+            self.assertEqual(why['down_after_s'], 30.0)  # it has learned nothing yet
+            self.assertEqual(why['numbers'], [{'name': 'learned from', 'value': 0, 'unit': 'beats'}])
+
     def test_what_takes_a_restart_is_named(self):
         with Conductor() as c:
             c.set_config(Conductor.TIMES + '[conductor]\nmax_agents = 17\n')

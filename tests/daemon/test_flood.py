@@ -3,8 +3,10 @@
 
 import errno
 import os
+import re
 import resource
 import select
+import signal
 import socket
 import threading
 import time
@@ -129,6 +131,69 @@ class Silence(unittest.TestCase):
             self.assertEqual(set(c.states().values()), {'up'})
             self.assertEqual(c.downs(), [])
             self.assertLessEqual(sum(bool(s.stream) for s in senders), 4)
+
+
+class Datagrams(threading.Thread):
+    """Sends what means nothing, 64 datagrams a call."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(type=socket.SOCK_DGRAM)
+        self.sock.connect(('127.0.0.1', port))
+        self.sock.setsockopt(socket.IPPROTO_UDP, 103, 56)  # UDP_SEGMENT
+        self.stopped = threading.Event()
+
+    def run(self):
+        many = bytes(64 * 56)
+        while not self.stopped.is_set():
+            self.sock.send(many)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.join()
+        self.sock.close()
+
+
+class Noise(unittest.TestCase):
+    @staticmethod
+    def metric(c, name):
+        return float(re.search(rf'(?m)^{name} (\S+)$', c.web.get('/metrics').text).group(1))
+
+    @staticmethod
+    def dropped(port):
+        with open('/proc/net/udp', encoding='ascii') as file:
+            return sum(int(line.split()[-1]) for line in file if f':{port:04X} 00000000:0000 ' in line)
+
+    def test_datagrams_without_end_starve_nobody(self):
+        """With a full buffer and more to come, joins, HTTP and the sweep have their turns, and nobody is
+        down whose beats were lost."""
+        with Conductor() as c, Sender(c.agents_port, ['a@h']) as sender:
+            wait.until(lambda: sender.acked > 1, 'acks')
+            with Datagrams(c.agents_port), Datagrams(c.agents_port):
+                c.signal(signal.SIGSTOP)
+                wait.until(lambda: self.dropped(c.agents_port), 'a full buffer')
+                c.signal(signal.SIGCONT)
+                slowest, turns, end = 0.0, 0, time.monotonic() + 4  # longer than it takes to be down
+                while time.monotonic() < end:
+                    began = time.monotonic()
+                    self.assertNotEqual(c.states()['a@h'], 'down')
+                    with Sender(c.agents_port, [f'late{turns}@h']) as late:
+                        wait.until(lambda: late.joins, 'an answer on a stream', pause=0.001)
+                    slowest = max(slowest, time.monotonic() - began)
+                    turns += 1
+                dropped = self.metric(c, 'muster_datagrams_dropped_total')
+                sweeps = self.metric(c, 'muster_sweep_seconds_count')
+                print(f'# {dropped:.0f} dropped, {turns} turns, slowest {slowest:.3f} s', flush=True)
+                self.assertLess(slowest, QUICK)
+                wait.until(lambda: self.metric(c, 'muster_sweep_seconds_count') > sweeps, 'a sweep')
+            self.assertGreaterEqual(dropped, 1)
+            acked = sender.acked
+            wait.until(lambda: sender.acked > acked + 2, 'acks')
+            self.assertNotIn('a@h', c.downs())
 
 
 class Descriptors(unittest.TestCase):

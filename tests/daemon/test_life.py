@@ -15,7 +15,7 @@ import unittest
 import urllib.parse
 
 from lib import tap, wait
-from lib.conductor import MUSTER, Conductor, clean_env
+from lib.conductor import MUSTER, NO_NET_ADMIN, Conductor, clean_env
 from lib.program import Program
 from lib.wire import Sender
 
@@ -47,6 +47,23 @@ class Begin(unittest.TestCase):
             self.assertIn(f'agents_port={c.agents_port}', line)
             self.assertIn(f'http_port={c.http_port}', line)
             self.assertRegex(line, r'max_streams=[1-9]\d*')
+
+    def test_the_log_tells_what_the_receive_buffer_holds(self):
+        with Conductor(config='[conductor]\nreceive_buffer = 64KiB\n') as c:
+            self.assertIn(f'info transport: receive buffer bytes={64 << 10} holds_beats=157 ', c.log())
+            self.assertIn(f'muster_receive_buffer_bytes {64 << 10}\n', c.web.get('/metrics').text)
+
+    def test_a_small_receive_buffer_is_told_with_the_cure(self):
+        with socket.socket(type=socket.SOCK_DGRAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 30)
+            most = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        if most >= 1 << 30:
+            self.skipTest('net.core.rmem_max allows 1 GiB')
+        with Conductor(config='[conductor]\nreceive_buffer = 1GiB\n', prefix=NO_NET_ADMIN) as c:
+            line = next(line for line in c.log().splitlines() if 'receive buffer' in line)
+            self.assertIn(f'bytes={most} asked={1 << 30} ', line)
+            self.assertIn(f'net.core.rmem_max={1 << 30}', line)
+            self.assertIn(f'muster_receive_buffer_bytes {most}\n', c.web.get('/metrics').text)
 
     def test_a_taken_port_is_named_with_its_owner_and_the_flag(self):
         with socket.socket() as taken:

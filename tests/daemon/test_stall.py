@@ -3,6 +3,7 @@
 
 import glob
 import os
+import re
 import signal
 import time
 import unittest
@@ -53,6 +54,8 @@ class Stop(unittest.TestCase):
         self.assertTrue(stalls, c.events(kind='conductor'))
         self.assertGreater(max(e['detail'].get('stall_ms', 0) for e in stalls), seconds * 900)
         self.assertLess(abs(time.time() - time.monotonic() + resumed - wall), 5)
+        lag = re.search(r'^muster_loop_lag_seconds_sum (\S+)$', c.web.get('/metrics').text, re.M)
+        self.assertGreater(float(lag[1]), seconds * 0.9)
 
     def test_the_first_stop_is_told_on_the_way_to_ready(self):
         """Deaf is not ready, and it is over by itself."""

@@ -12,7 +12,7 @@ import time
 import unittest
 
 from lib import tap, wait
-from lib.conductor import Conductor, has_ipv6
+from lib.conductor import NO_NET_ADMIN, Conductor, has_ipv6
 from lib.wire import Sender
 
 PACKAGING = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../packaging')
@@ -134,9 +134,9 @@ class Activation(unittest.TestCase):
         self.port = sock.getsockname()[1]
         return sock
 
-    def conductor(self, names, socks):
+    def conductor(self, names, socks, prefix=()):
         fds = [sock.fileno() for sock in socks]
-        c = Conductor(prefix=['/usr/bin/python3', '-c', HAND_OVER, names, ','.join(map(str, fds))])
+        c = Conductor(prefix=['/usr/bin/python3', '-c', HAND_OVER, names, ','.join(map(str, fds)), *prefix])
         self.addCleanup(c.clean)
         return c, fds
 
@@ -151,6 +151,18 @@ class Activation(unittest.TestCase):
         with Sender(c.agents_port, ['a@h']) as sender:
             wait.until(lambda: sender.acked > 0, 'an acknowledged datagram')
             self.assertEqual(c.states(), {'a@h': 'up'})
+
+    def test_a_receive_buffer_handed_over_is_not_made_less(self):
+        tcp = self.bound(socket.SOCK_STREAM)
+        udp = self.bound(socket.SOCK_DGRAM)
+        try:
+            udp.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+        except PermissionError:
+            self.skipTest('needs CAP_NET_ADMIN')
+        c, fds = self.conductor('agents:agents', [tcp, udp], NO_NET_ADMIN)
+        c.start(pass_fds=fds)
+        c.await_log(f'bytes={64 << 20} asked={128 << 20}')
+        self.assertIn(f'muster_receive_buffer_bytes {64 << 20}', c.web.get('/metrics').text)
 
     def test_a_join_that_comes_before_the_conductor_waits_for_it(self):
         tcp = self.bound(socket.SOCK_STREAM)

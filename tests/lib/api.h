@@ -73,8 +73,7 @@ static inline struct mu_ident *new_ident(struct mu_conductor *c, const char *bin
 {
     uint8_t uuid[16] = {0xab, 0, 0, 0, 0, 0, 0x40, 0, 0x80};
 
-    uuid[14] = (uint8_t)(c->rows >> 8);
-    uuid[15] = (uint8_t)c->rows;
+    mu_put32(uuid + 12, c->rows);
     return mu_ident_new(uuid, binary, host);
 }
 
@@ -201,7 +200,12 @@ void mu_explain(struct mu_conductor *c, uint32_t slot, mu_time now, mu_wall wall
     memset(out, 0, sizeof(*out));
     mu_roster_view(c->roster, slot, now, &out->view);
     strcpy(out->verdict, "up: \"heard\" just now");
-    out->detector = "deadline";
+    out->detector = "two-window";
+    out->suspect_after = 1500 * MU_MS;
+    out->level = 0.25;
+    out->numbers[0] = (struct mu_detect_number){"learned from", "beats", 20};
+    out->numbers[1] = (struct mu_detect_number){"phi", "", 0.4343};
+    out->nnumbers = 2;
     out->suspect_in = 5 * MU_SEC;
     out->down_in = MU_NEVER;
     out->ngaps = 1;

@@ -43,6 +43,10 @@ def has_ipv6():
         return False
 
 
+# A prefix without the right to go beyond the system's limit of a receive buffer.
+NO_NET_ADMIN = ('/usr/bin/setpriv', '--bounding-set=-net_admin') if os.geteuid() == 0 else ()
+
+
 class Port:
     """A port that stays ours between two starts of a conductor: below those that the kernel gives to
     anybody, and no other test's as long as its name is taken here."""

@@ -117,6 +117,8 @@ class FakeApi:
             return self.answers[parts.path](query)
         if parts.path == '/v1/agents':
             return self.list(query)
+        if parts.path == '/v1/summary':
+            return whole(summary(self.pick(query)))
         if parts.path == '/v1/events':
             return self.feed(query)
         names = [unquote(p) for p in parts.path.split('/')[3:]]
@@ -140,7 +142,7 @@ class FakeApi:
             return whole(explanation(found))
         return whole(found)
 
-    def list(self, query):
+    def pick(self, query):
         found = self.agents
         for key, value in query.items():
             if key.startswith('label.'):
@@ -151,6 +153,10 @@ class FakeApi:
                 found = [a for a in found if f"{a['binary']}@{a['host']}".startswith(value)]
             elif key in ('binary', 'host', 'zone', 'status'):
                 found = [a for a in found if (a[key] or '') == value]
+        return found
+
+    def list(self, query):
+        found = self.pick(query)
         start, n = int(query.get('page_token', 0)), min(int(query.get('limit', 1000)), self.page)
         more = str(start + n) if start + n < len(found) else None
         return whole({'agents': found[start:start + n], 'next_page_token': more})
@@ -173,10 +179,29 @@ class FakeApi:
             return whole({'events': found, 'next': max(last, since, 0), 'oldest': 1})
 
 
+def summary(found):
+    def states(agents):
+        return {state: sum(a['state'] == state for a in agents)
+                for state in ('up', 'suspect', 'down', 'left', 'unknown')}
+
+    def parts(key):
+        return {name: states([a for a in found if (a[key] or '') == name])
+                for name in sorted({a[key] or '' for a in found})}
+    disabled = sum(a['status'] == 'disabled' for a in found)
+    return {'as_of': '2026-11-22T18:59:01.004Z', 'agents': len(found), 'states': states(found),
+            'status': {'enabled': len(found) - disabled, 'disabled': disabled},
+            'forced_down': sum(a['forced_down'] for a in found),
+            'zones': parts('zone'), 'binaries': parts('binary')}
+
+
 def explanation(found):
     return {'agent': found, 'verdict': f"{found['state']}: heard 3.2 s ago, suspect after 25 s of silence",
-            'rule': 'silence of more than 60 s is down', 'detector': 'deadline', 'policy': 'DEFAULT',
-            'suspect_time_s': 25.0, 'silence_s': 3.204, 'stalls_s': 0.0, 'suspect_in_s': 21.796,
+            'rule': 'silence of more than 60 s is down', 'detector': 'phi', 'policy': 'DEFAULT',
+            'suspect_time_s': 25.0, 'earliest_down_time_s': 35.0, 'suspect_after_s': 15.0,
+            'down_after_s': 35.0, 'level': 0.092,
+            'numbers': [{'name': 'mean gap', 'value': 10.001, 'unit': 's'},
+                        {'name': 'phi', 'value': 0.139, 'unit': None}],
+            'silence_s': 3.204, 'stalls_s': 0.0, 'suspect_in_s': 21.796,
             'down_in_s': 56.796,
             'beats': [{'at': '2026-11-22T18:59:01.004Z', 'gap_s': 10.001},
                       {'at': '2026-11-22T18:58:51.003Z', 'gap_s': None}],

@@ -439,6 +439,14 @@ static inline void rig_save(struct rig *r, struct rig_rows *rows)
     }
 }
 
+static inline int rig_restore(struct rig *r, const struct mu_row *row)
+{
+    struct mu_who who = {.binary = row->ident->binary, .host = row->ident->host};
+
+    memcpy(who.uuid, row->ident->uuid, sizeof(who.uuid));
+    return mu_conductor_restore(r->c, &who, row, 0);
+}
+
 /* A new life on what was saved: next epoch, nothing else kept. */
 static inline void rig_restart(struct rig *r, struct rig_rows *rows)
 {
@@ -447,9 +455,10 @@ static inline void rig_restart(struct rig *r, struct rig_rows *rows)
     r->config.seed++; /* or the same UUIDs would be drawn again */
     assert_int_equal(rig_new(r), 0);
     for (size_t i = 0; i < rows->n; i++) {
-        assert_int_equal(mu_conductor_restore(r->c, &rows->row[i], 0), 0);
+        assert_int_equal(rig_restore(r, &rows->row[i]), 0);
         mu_ident_unref(rows->row[i].ident);
     }
+    assert_int_equal(mu_conductor_restored(r->c), 0);
     rig_begin(r);
 }
 

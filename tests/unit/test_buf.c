@@ -1,7 +1,10 @@
 #include "base/buf.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/rng.h"
 #include "lib/faults.h"
 
@@ -21,6 +24,21 @@ static void buf_holds_what_is_put(void **state)
     mu_buf_drop(&buf, buf.len);
     assert_string_equal(mu_buf_text(&buf), "");
     mu_buf_fini(&buf);
+}
+
+static void buf_writes_decimals_as_printf_does(void **state)
+{
+    static const uint64_t cases[] = {0, 9, 10, 4294967297, INT64_MAX, UINT64_MAX};
+    char want[32];
+    struct mu_buf buf;
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+        mu_buf_init(&buf, 0);
+        mu_buf_dec(&buf, cases[i]);
+        snprintf(want, sizeof(want), "%" PRIu64, cases[i]);
+        assert_string_equal(mu_buf_text(&buf), want);
+        mu_buf_fini(&buf);
+    }
 }
 
 static void buf_integers_are_big_endian(void **state)
@@ -145,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buf_holds_what_is_put),
+        cmocka_unit_test(buf_writes_decimals_as_printf_does),
         cmocka_unit_test(buf_integers_are_big_endian),
         cmocka_unit_test(buf_that_is_full_stays_so_until_reset),
         cmocka_unit_test(buf_refuses_sizes_that_overflow),

@@ -21,7 +21,7 @@ static int setup(void **state)
     memset(&f, 0, sizeof(f));
     mu_policies_init(&f.policies);
     assert_int_equal(mu_roster_new(&f.roster, &config), 0);
-    mu_census_init(&f.census, f.roster);
+    mu_census_init(&f.census, f.roster, NULL, NULL);
     *state = &f;
     return 0;
 }
@@ -64,7 +64,7 @@ static void census_counts_each_once_however_it_is_cut(void **state)
     for (int i = 0; i < 10; i++)
         add(f, i % 2 ? "a" : "b", "z1");
     mu_roster_remove(f->roster, add(f, "gone", "z1"));
-    while (mu_census_step(&f->census, 3, 0) > 0)
+    while (mu_census_step(&f->census, 3) > 0)
         steps++;
     assert_int_equal(steps, 4);
     assert_int_equal(f->census.total, 10);
@@ -73,25 +73,62 @@ static void census_counts_each_once_however_it_is_cut(void **state)
     assert_int_equal(f->census.lines[0].state[MU_DOWN], 5);
 }
 
+static uint32_t sum_of(const struct mu_census *census)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < census->n; i++)
+        sum += census->lines[i].state[MU_DOWN];
+    return sum;
+}
+
 static void census_is_bounded(void **state)
 {
     struct fixture *f = *state;
-    uint32_t sum = 0;
+    char name[32];
 
     for (int i = 0; i < 3 * MU_CENSUS_MAX; i++) {
-        char zone[32];
-
-        snprintf(zone, sizeof(zone), "z%d", i);
-        add(f, "a", zone);
+        snprintf(name, sizeof(name), "z%d", i);
+        add(f, "a", name);
     }
-    add(f, MU_CENSUS_OTHER, "one who has this very name");
-    while (mu_census_step(&f->census, 500, 0) > 0)
+    while (mu_census_step(&f->census, 500) > 0)
         ;
+    /* Too many zones do not hide what binaries there are ... */
     assert_int_equal(f->census.n, MU_CENSUS_MAX + 1);
     assert_string_equal(f->census.lines[MU_CENSUS_MAX].zone, MU_CENSUS_OTHER);
-    for (uint32_t i = 0; i < f->census.n; i++)
-        sum += f->census.lines[i].state[MU_DOWN];
-    assert_int_equal(sum, 3 * MU_CENSUS_MAX + 1);
+    assert_string_equal(f->census.lines[MU_CENSUS_MAX].binary, "a");
+    assert_int_equal(f->census.lines[MU_CENSUS_MAX].state[MU_DOWN], 2 * MU_CENSUS_MAX);
+    /* ... until there are too many of those as well. */
+    for (int i = 0; i < MU_CENSUS_LINES; i++) {
+        snprintf(name, sizeof(name), "b%d", i);
+        add(f, name, "z0");
+    }
+    add(f, MU_CENSUS_OTHER, "one who has this very name");
+    while (mu_census_step(&f->census, 500) > 0)
+        ;
+    assert_int_equal(f->census.n, MU_CENSUS_LINES);
+    assert_string_equal(f->census.lines[MU_CENSUS_LINES - 1].binary, MU_CENSUS_OTHER);
+    assert_int_equal(sum_of(&f->census), 3 * MU_CENSUS_MAX + MU_CENSUS_LINES + 1);
+}
+
+static bool is_a(const void *ctx, const struct mu_glance *agent)
+{
+    return strcmp(agent->ident->binary, ctx) == 0;
+}
+
+static void census_counts_those_who_are_wanted(void **state)
+{
+    struct fixture *f = *state;
+    struct mu_census census;
+
+    for (int i = 0; i < 10; i++)
+        add(f, i < 3 ? "a" : "b", "z1");
+    mu_census_init(&census, f->roster, is_a, "a");
+    while (mu_census_step(&census, 4) > 0)
+        ;
+    assert_int_equal(census.total, 3);
+    assert_int_equal(census.n, 1);
+    mu_census_fini(&census);
 }
 
 static void census_without_memory_says_so(void **state)
@@ -108,8 +145,8 @@ static void census_without_memory_says_so(void **state)
         struct mu_census census;
         int rv;
 
-        mu_census_init(&census, f->roster);
-        while ((rv = mu_census_step(&census, 7, 0)) > 0)
+        mu_census_init(&census, f->roster, NULL, NULL);
+        while ((rv = mu_census_step(&census, 7)) > 0)
             ;
         FAULT_CHECK(rv);
         mu_census_fini(&census);
@@ -150,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(census_counts_each_once_however_it_is_cut),
         CASE(census_is_bounded),
+        CASE(census_counts_those_who_are_wanted),
         CASE(census_without_memory_says_so),
         CASE(metrics_count_transitions_by_target_and_reason),
     };

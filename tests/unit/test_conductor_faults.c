@@ -128,7 +128,11 @@ static void restore_survives_each_failing_allocation(void **state)
 
         FAULT_CHECK(rv);
         for (size_t i = 0; i < rows->n && rv == 0; i++) {
-            rv = mu_conductor_restore(r->c, &rows->row[i], 0);
+            rv = rig_restore(r, &rows->row[i]);
+            FAULT_CHECK(rv);
+        }
+        if (rv == 0) {
+            rv = mu_conductor_restored(r->c);
             FAULT_CHECK(rv);
         }
         rig_free(r);

@@ -186,6 +186,33 @@ static void config_keeps_policies_in_the_order_of_the_file(void **state)
     assert_string_equal(f->config->policies.at[2].name, "DEFAULT");
 }
 
+static void config_chooses_a_detector_by_policy(void **state)
+{
+    struct fixture *f = *state;
+    const struct mu_policy *p;
+
+    load_text(f, "[DEFAULT]\ndetector = phi\nphi_threshold = 3\n[policy a]\ndetector = deadline\n"
+                 "[policy b]\ndetector = two-window\nearliest_down_time = 20s\n[policy c]\n");
+    p = f->config->policies.at;
+    assert_int_equal(p[0].detector, MU_DETECT_DEADLINE);
+    assert_true(p[0].times.floor == 60 * MU_SEC);
+    assert_int_equal(p[1].detector, MU_DETECT_TWO_WINDOW);
+    assert_true(p[1].times.floor == 20 * MU_SEC);
+    assert_int_equal(p[2].detector, MU_DETECT_PHI);
+    assert_true(p[2].times.phi == 3 && p[2].times.floor == 35 * MU_SEC);
+}
+
+static void config_refuses_what_no_detector_can_do(void **state)
+{
+    struct fixture *f = *state;
+
+    refuses(f, "[policy a]\ndetector = two-windows\n", "muster.conf:2", "detector = two-windows",
+            "deadline two-window phi");
+    refuses(f, "[policy a]\nphi_threshold = 0\n", "phi_threshold = 0", "1 to 100");
+    refuses(f, "[policy a]\ndetector = phi\nearliest_down_time = 2m\n", "policy a",
+            "earliest_down_time is 2m", "service_down_time, which is 1m");
+}
+
 static void config_lets_the_stronger_place_win(void **state)
 {
     struct fixture *f = *state;
@@ -428,6 +455,8 @@ int main(void)
         CASE(config_reads_every_type),
         CASE(config_minds_no_blanks),
         CASE(config_keeps_policies_in_the_order_of_the_file),
+        CASE(config_chooses_a_detector_by_policy),
+        CASE(config_refuses_what_no_detector_can_do),
         CASE(config_lets_the_stronger_place_win),
         CASE(config_refuses_a_pattern_that_is_not_closed),
         CASE(config_names_the_nearest_of_an_unknown_name),

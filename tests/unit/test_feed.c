@@ -151,23 +151,83 @@ static void wrong_parameters_get_their_problem(void **state)
                    400, "bad-parameter");
 }
 
-static void what_is_trimmed_is_gone(void **state)
+static void trim(struct world *w, mu_wall before, uint64_t keep)
 {
-    struct world *w = *state;
     bool done = false;
-    struct answer a;
 
-    publish(w, 20, true);
-    assert_int_equal(mu_store_trim(w->store, 0, 10, stored, &done), 0);
+    assert_int_equal(mu_store_trim(w->store, before, keep, stored, &done), 0);
     while (!done)
         turn(w);
-    a = get(w, "/v1/events?since=3");
-    assert_int_equal(json_integer_value(json_object_get(a.json, "oldest")), 11);
-    expect_problem(a, 410, "events-trimmed");
+}
+
+#define STREAM "Accept: text/event-stream"
+
+/* @text with @number for its %u. */
+static void put_number(char *out, size_t size, const char *text, const char *number)
+{
+    const char *at = strstr(text, "%u");
+
+    if (at)
+        snprintf(out, size, "%.*s%s%s", (int)(at - text), text, number, at + 2);
+    else
+        snprintf(out, size, "%s", text);
+}
+
+/* Each way to ask for events after @since tells of @oldest. */
+static void expect_trimmed(struct world *w, unsigned since, unsigned oldest)
+{
+    static const char *const ways[][2] = {
+        {"/v1/events?since=%u", ""},
+        {"/v1/events?since=%u&limit=1", ""},
+        {"/v1/events?since=%u&wait=30s", ""},
+        {"/v1/events?since=%u&agent=a@h1", ""},
+        {"/v1/events?since=%u&kind=joined&wait=30s", ""},
+        {"/v1/agents/a@h1/events?since=%u", ""},
+        {"/v1/events?since=%u", STREAM},
+        {"/v1/events?kind=state", STREAM "\r\nLast-Event-ID: %u"},
+        {"/v1/agents/b@h2/events", STREAM "\r\nLast-Event-ID: %u"},
+    };
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(ways); i++) {
+        char path[128], headers[128], number[16];
+        struct answer a;
+
+        snprintf(number, sizeof(number), "%u", since);
+        put_number(path, sizeof(path), ways[i][0], number);
+        put_number(headers, sizeof(headers), ways[i][1], number);
+        a = ask(w, "GET", path, headers, "");
+        assert_int_equal(json_integer_value(json_object_get(a.json, "oldest")), oldest);
+        expect_problem(a, 410, "events-trimmed");
+    }
+}
+
+static void what_is_trimmed_is_gone_whichever_way_one_asks(void **state)
+{
+    struct world *w = *state;
+
+    publish(w, 20, true);
+    trim(w, 0, 10);
+    expect_trimmed(w, 3, 11);
+    expect_trimmed(w, 9, 11);
     expect_events(w, "/v1/events?since=10", 11, 20, 20);
     expect_events(w, "/v1/events?since=0", 11, 20, 20); /* from the oldest kept */
-    expect_problem(ask(w, "GET", "/v1/events?since=3", "Accept: text/event-stream", ""), 410,
-                   "events-trimmed");
+}
+
+static void after_a_restart_with_all_trimmed_the_past_is_gone(void **state)
+{
+    struct world *w = *state;
+
+    publish(w, 5, true);
+    trim(w, 2000, 0);
+    world_end(w);
+    memset(w, 0, sizeof(*w));
+    world_new_with(w, RING, 1001);
+    add_agent(&w->conductor, "a", "h1", "", "{}");
+    add_agent(&w->conductor, "b", "h2", "", "{}");
+    publish(w, 1, false);
+    expect_trimmed(w, 3, 1001);
+    expect_events(w, "/v1/events?since=1000", 1001, 1001, 1001);
+    expect_events(w, "/v1/events?since=0", 1001, 1001, 1001);
 }
 
 /* ---- long polls ---- */
@@ -312,6 +372,31 @@ static void a_stream_replays_from_the_last_id(void **state)
     close(fd);
 }
 
+static void a_stream_whose_events_are_trimmed_meanwhile_is_told(void **state)
+{
+    struct world *w = *state;
+    bool done = false;
+    uint64_t before;
+    char *text;
+    int fd;
+
+    publish(w, 500, true);
+    before = mu_stat_count(MU_STAT_HTTP_REQUESTS);
+    fd = dial(w);
+    say(fd, "GET /v1/events?since=0 HTTP/1.1\r\nHost: localhost\r\n" STREAM "\r\n\r\n");
+    while (mu_stat_count(MU_STAT_HTTP_REQUESTS) == before)
+        turn(w);
+    /* Its first read of the store stands in line; the trim does before the second one can. */
+    assert_int_equal(mu_store_trim(w->store, 0, 10, stored, &done), 0);
+    text = hear(w, fd, "event: dropped", false);
+    assert_non_null(strstr(text, "id: 1\n"));
+    assert_non_null(strstr(text, "event: dropped\ndata: {\"next\":200}\n\n"));
+    assert_true(done);
+    free(text);
+    close(fd);
+    expect_trimmed(w, 200, 491);
+}
+
 static void a_slow_reader_is_told_and_dropped(void **state)
 {
     struct world *w = *state;
@@ -340,6 +425,42 @@ static void a_stream_ends_with_the_conductor(void **state)
     assert_non_null(strstr(text, "event: end\ndata: {\"next\":2}\n\n"));
     free(text);
     close(fd);
+}
+
+/* ---- many who wait ---- */
+
+static bool has_answer(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+static void long_polls_are_answered_over_several_turns(void **state)
+{
+    struct world *w = *state;
+    int fd[100];
+    unsigned answered = 0;
+
+    world_end(w);
+    memset(w, 0, sizeof(*w));
+    world_new_with(w, 1024, 1);
+    add_agent(&w->conductor, "a", "h1", "", "{}");
+    add_agent(&w->conductor, "b", "h2", "", "{}");
+    for (size_t i = 0; i < MU_ARRAY_LEN(fd); i++)
+        fd[i] = begin(w, "/v1/events?since=0&limit=1000&wait=60s", "");
+    publish(w, 1000, false);
+    while (!has_answer(fd[0]))
+        turn(w);
+    for (size_t i = 0; i < MU_ARRAY_LEN(fd); i++)
+        answered += has_answer(fd[i]);
+    assert_true(answered < MU_ARRAY_LEN(fd));
+    for (size_t i = 0; i < MU_ARRAY_LEN(fd); i++) {
+        struct answer a = end(w, fd[i]);
+
+        assert_int_equal(json_array_size(json_object_get(a.json, "events")), 1000);
+        answer_fini(&a);
+    }
 }
 
 /* ---- order ---- */
@@ -423,7 +544,9 @@ int main(void)
         CASE(pages_go_through_the_store_into_the_ring),
         CASE(filters_hold_in_store_and_ring),
         CASE(wrong_parameters_get_their_problem),
-        CASE(what_is_trimmed_is_gone),
+        CASE(what_is_trimmed_is_gone_whichever_way_one_asks),
+        CASE(after_a_restart_with_all_trimmed_the_past_is_gone),
+        CASE(a_stream_whose_events_are_trimmed_meanwhile_is_told),
         CASE(a_long_poll_waits_for_what_it_asked),
         CASE(a_long_poll_ends_empty_at_its_time),
         CASE(a_poller_who_leaves_is_noticed),
@@ -432,6 +555,7 @@ int main(void)
         CASE(a_stream_replays_from_the_last_id),
         CASE(a_slow_reader_is_told_and_dropped),
         CASE(a_stream_ends_with_the_conductor),
+        CASE(long_polls_are_answered_over_several_turns),
         CASE(events_wait_for_a_write_with_a_lower_number),
         CASE(a_late_write_comes_without_an_id),
         CASE(after_a_restart_the_store_has_the_past),

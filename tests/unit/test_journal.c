@@ -218,7 +218,8 @@ static void disable(struct fixture *f, uint64_t ticket, uint32_t slot)
 
 static char stored[4096]; /* rows "1:down,disabled,7", ids with state, status, report count */
 
-static int note_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int note_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                    const struct mu_payload *payload)
 {
     snprintf(stored + strlen(stored), sizeof(stored) - strlen(stored), "%s%u:%s%s%s,%d",
              *stored ? " " : "", row->id, mu_state_text(row->state),

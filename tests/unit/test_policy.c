@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "detect/detect.h"
 #include "fleet/policy.h"
 
 static void count_warning(void *ctx, const char *line)
@@ -37,6 +36,39 @@ static void what_is_not_set_comes_from_default_and_interval(void **state)
     assert_int_equal(warnings, 1);
 }
 
+static void detector_and_phi_come_from_default_and_the_floor_is_worked_out(void **state)
+{
+    struct mu_policies p = two((struct mu_times){.interval = 5 * MU_SEC});
+    int warnings = 0;
+
+    p.at[1].times.floor = 0;
+    p.at[0].detector = -1;
+    p.at[1].detector = MU_DETECT_PHI;
+    p.at[1].times.phi = 3;
+    assert_int_equal(mu_policies_finish(&p, count_warning, &warnings, NULL), 0);
+    assert_int_equal(p.at[0].detector, MU_DETECT_PHI);
+    assert_true(p.at[0].times.phi == 3);
+    assert_true(p.at[0].times.floor == 17500 * MU_MS); /* 3.5 x interval */
+    assert_true(p.at[1].times.floor == 35 * MU_SEC);
+    p = two((struct mu_times){.interval = 5 * MU_SEC, .suspect = 30 * MU_SEC});
+    p.at[0].detector = MU_DETECT_TWO_WINDOW;
+    assert_int_equal(mu_policies_finish(&p, count_warning, &warnings, NULL), 0);
+    assert_true(p.at[0].times.floor == 30 * MU_SEC); /* not before suspect */
+    assert_int_equal(p.at[1].detector, MU_DETECT_DEADLINE);
+    assert_true(p.at[1].times.floor == 60 * MU_SEC); /* all of the down time */
+    assert_int_equal(warnings, 0);
+}
+
+static void floor_that_deadline_does_not_have_is_warned_of(void **state)
+{
+    struct mu_policies p = two((struct mu_times){.floor = 30 * MU_SEC});
+    int warnings = 0;
+
+    assert_int_equal(mu_policies_finish(&p, count_warning, &warnings, NULL), 0);
+    assert_int_equal(warnings, 1);
+    assert_true(mu_times_for(&p.at[0], 0, false).floor == 60 * MU_SEC);
+}
+
 static void times_that_contradict_are_refused_by_name(void **state)
 {
     static const struct {
@@ -52,6 +84,8 @@ static void times_that_contradict_are_refused_by_name(void **state)
         {{.interval = 3601 * MU_SEC, .down = 36000 * MU_SEC}, "report_interval is 3601s", "1h"},
         {{.down = 31 * 24 * 3600 * MU_SEC}, "service_down_time is 31d", "30d"},
         {{.down = -5}, "service_down_time", "100ms"},
+        {{.floor = 10 * MU_SEC}, "report_interval is 10s", "earliest_down_time, which is 10s"},
+        {{.floor = 61 * MU_SEC}, "earliest_down_time is 61s", "service_down_time, which is 1m"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -93,33 +127,24 @@ static void interval_wanted_is_clamped_or_stretches(void **state)
     t = mu_times_for(&p.at[0], MU_MS, false);
     assert_true(t.interval == 100 * MU_MS);
     t = mu_times_for(&p.at[0], MU_NEVER, true);
-    assert_true(t.interval < t.suspect && t.suspect < t.down);
-}
-
-static void deadline_says_the_same_after_every_beat(void **state)
-{
-    const struct mu_detector_driver *d = mu_detect_default();
-    struct mu_times t = {.interval = MU_SEC, .suspect = 2 * MU_SEC, .down = 3 * MU_SEC};
-    mu_time suspect_at, down_at;
-
-    assert_string_equal(d->name, "deadline");
-    for (mu_time now = 0; now < 100 * MU_SEC; now += 7 * MU_SEC) {
-        d->heard(NULL, &t, now, &suspect_at, &down_at);
-        assert_true(suspect_at == now + 2 * MU_SEC && down_at == now + 3 * MU_SEC);
-    }
-    assert_true(d->level(NULL, &t, 10, 10) == 0);
-    assert_true(d->level(NULL, &t, 0, 3 * MU_SEC) == 1);
-    assert_true(d->level(NULL, &t, 0, 2 * MU_SEC) < d->level(NULL, &t, 0, 2 * MU_SEC + 1));
+    assert_true(t.interval < t.suspect && t.suspect < t.down && t.floor == t.down);
+    p.at[0].detector = MU_DETECT_TWO_WINDOW;
+    p.at[0].times.floor = 20 * MU_SEC;
+    assert_true(mu_times_for(&p.at[0], MU_SEC, false).floor == 20 * MU_SEC);
+    assert_true(mu_times_for(&p.at[0], 12 * MU_SEC, false).floor == 42 * MU_SEC);
+    assert_true(mu_times_for(&p.at[0], 24 * MU_SEC, false).floor == 60 * MU_SEC);
+    assert_true(mu_times_for(&p.at[0], 100 * MU_SEC, true).floor == 250 * MU_SEC);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_set_comes_from_default_and_interval),
+        cmocka_unit_test(detector_and_phi_come_from_default_and_the_floor_is_worked_out),
+        cmocka_unit_test(floor_that_deadline_does_not_have_is_warned_of),
         cmocka_unit_test(times_that_contradict_are_refused_by_name),
         cmocka_unit_test(first_that_matches_is_in_force),
         cmocka_unit_test(interval_wanted_is_clamped_or_stretches),
-        cmocka_unit_test(deadline_says_the_same_after_every_beat),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }

@@ -20,7 +20,9 @@ static struct mu_roster *roster_of(void)
     return r;
 }
 
-static int add(struct mu_roster *r, uint32_t id, const char *host, bool hidden, uint32_t *slot)
+enum how { SHOWN, HIDES, LOADED };
+
+static int put(struct mu_roster *r, uint32_t id, const char *host, enum how how, uint32_t *slot)
 {
     uint8_t uuid[16] = {0};
     struct mu_row row = {.id = id,
@@ -37,12 +39,23 @@ static int add(struct mu_roster *r, uint32_t id, const char *host, bool hidden, 
     memcpy(uuid, &id, sizeof(id));
     row.ident = mu_ident_new(uuid, "b", host);
     if (row.ident)
-        rv = mu_roster_add(r, &row, hidden, slot);
+        rv = how == LOADED ? mu_roster_load(r, &row, slot)
+                           : mu_roster_add(r, &row, how == HIDES, slot);
     mu_ident_unref(row.ident);
     return rv;
 }
 
-static void roster_finds_by_name_uuid_and_row(void **state)
+static int add(struct mu_roster *r, uint32_t id, const char *host, bool hidden, uint32_t *slot)
+{
+    return put(r, id, host, hidden ? HIDES : SHOWN, slot);
+}
+
+static int load(struct mu_roster *r, uint32_t id, const char *host, uint32_t *slot)
+{
+    return put(r, id, host, LOADED, slot);
+}
+
+static void roster_finds_by_name_and_uuid(void **state)
 {
     struct mu_roster *r = roster_of();
     uint8_t uuid[16] = {2};
@@ -54,10 +67,9 @@ static void roster_finds_by_name_uuid_and_row(void **state)
     assert_int_equal(mu_roster_find(r, "b", "h"), MU_NO_SLOT);
     assert_int_equal(mu_roster_find(r, "bh", "1"), MU_NO_SLOT);
     assert_int_equal(mu_roster_find_uuid(r, uuid), b);
-    assert_int_equal(mu_roster_find_row(r, 1), a);
-    assert_int_equal(mu_roster_find_row(r, 3), MU_NO_SLOT);
     assert_int_equal(add(r, 3, "h1", false, &a), MU_EEXIST);
     assert_int_equal(add(r, 1, "h3", false, &a), MU_EEXIST);
+    assert_int_equal(mu_roster_taken(r), 2);
     assert_int_equal(mu_roster_count(r), 2);
     mu_roster_free(r);
 }
@@ -72,7 +84,7 @@ static void roster_reuses_a_slot_under_another_generation(void **state)
     mu_roster_remove(r, a);
     assert_false(mu_roster_used(r, a));
     assert_int_equal(mu_roster_find(r, "b", "h1"), MU_NO_SLOT);
-    assert_true(mu_roster_due(r)[a] == MU_NEVER);
+    assert_int_equal(mu_roster_due(r, 0, 3600 * MU_SEC), MU_NO_SLOT);
     assert_int_equal(add(r, 2, "h2", false, &b), 0);
     assert_int_equal(a, b);
     assert_int_not_equal(mu_roster_generation(r, b), generation);
@@ -91,12 +103,14 @@ static void hidden_agent_is_seen_by_nobody(void **state)
     assert_int_equal(mu_roster_find_any(r, "b", "h1"), a);
     assert_int_equal(mu_roster_by_name(r, NULL, NULL, out, 4), 0);
     assert_int_equal(mu_roster_begin(r, 0), 0);
-    assert_true(mu_roster_due(r)[a] == MU_NEVER);
+    assert_int_equal(mu_roster_due(r, 0, 3600 * MU_SEC), MU_NO_SLOT);
     mu_roster_reveal(r, a);
     mu_roster_heard(r, a, MU_SEC, MU_SEC);
     assert_int_equal(mu_roster_shown(r, MU_UP), 1);
     assert_int_equal(mu_roster_by_name(r, NULL, NULL, out, 4), 1);
-    assert_true(mu_roster_due(r)[a] == 26 * MU_SEC);
+    assert_int_equal(mu_roster_due(r, 0, 26 * MU_SEC - MU_MS), MU_NO_SLOT);
+    assert_int_equal(mu_roster_due(r, 0, 26 * MU_SEC), a);
+    assert_int_equal(mu_roster_due(r, a + 1, 26 * MU_SEC), MU_NO_SLOT);
     mu_roster_free(r);
 }
 
@@ -195,6 +209,69 @@ static void pages_are_in_order_whatever_happens_between_them(void **state)
     mu_roster_free(r);
 }
 
+/* As a conductor starts: in any order, and then sorted. */
+static void loaded_agents_are_in_order_and_found(void **state)
+{
+    enum { N = 3 * MU_ORDER_LEAF + 7 };
+    static uint32_t out[N];
+    struct mu_roster *r = roster_of();
+    char host[32], last[32] = "";
+    uint32_t slot;
+
+    for (uint32_t i = 0; i < N; i++) {
+        snprintf(host, sizeof(host), "compute-rack-%u", i * 7919 % N);
+        assert_int_equal(load(r, i + 1, host, &slot), 0);
+        assert_int_equal(mu_roster_find(r, "b", host), MU_NO_SLOT);
+    }
+    assert_int_equal(mu_roster_loaded(r), 0);
+    assert_int_equal(mu_roster_by_name(r, NULL, NULL, out, N), N);
+    for (uint32_t i = 0; i < N; i++) {
+        assert_true(strcmp(last, mu_roster_ident(r, out[i])->host) < 0);
+        snprintf(last, sizeof(last), "%s", mu_roster_ident(r, out[i])->host);
+        assert_int_equal(mu_roster_find(r, "b", last), out[i]);
+    }
+    assert_int_equal(add(r, N + 1, "compute-rack-5", false, &slot), MU_EEXIST);
+    mu_roster_free(r);
+}
+
+static void loaded_agents_of_one_name_are_seen(void **state)
+{
+    struct mu_roster *r = roster_of();
+    uint32_t slot;
+
+    assert_int_equal(load(r, 1, "h1", &slot), 0);
+    assert_int_equal(load(r, 2, "h2", &slot), 0);
+    assert_int_equal(load(r, 3, "h1", &slot), 0);
+    assert_int_equal(mu_roster_loaded(r), MU_EEXIST);
+    mu_roster_free(r);
+}
+
+/* Due times are kept in 32 bits of ms: they are right at any age, and for the longest down time. */
+static void due_times_hold_over_years_and_for_a_month(void **state)
+{
+    static const mu_time ages[] = {0, 1, 24, 25, 49, 50, 400, 4000};
+    const mu_dur day = 24 * 3600 * MU_SEC;
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(ages); i++) {
+        struct mu_roster *r = roster_of();
+        mu_time now = ages[i] * day + MU_SEC;
+        struct mu_pulse pulse;
+        uint32_t a;
+
+        policies.at[0].times = (struct mu_times){10 * MU_SEC, 29 * day, 30 * day};
+        assert_int_equal(add(r, 1, "h1", false, &a), 0);
+        mu_roster_heard(r, a, now, now);
+        mu_roster_pulse(r, a, &pulse);
+        assert_true(pulse.suspect_at == now + 29 * day && pulse.down_at == now + 30 * day);
+        for (mu_time h = now; h < pulse.suspect_at; h += day / 2)
+            while (mu_roster_due(r, 0, h) == a) /* looked at in between, and put off */
+                mu_roster_put_off(r, a, pulse.suspect_at, h);
+        assert_int_equal(mu_roster_due(r, 0, pulse.suspect_at - MU_MS), MU_NO_SLOT);
+        assert_int_equal(mu_roster_due(r, 0, pulse.suspect_at), a);
+        mu_roster_free(r);
+    }
+}
+
 static void order_empties_and_fills_again(void **state)
 {
     struct mu_roster *r = roster_of();
@@ -219,20 +296,23 @@ static void order_empties_and_fills_again(void **state)
 
 static void gaps_are_kept_newest_first(void **state)
 {
-    struct mu_history h = {.n = 0};
+    uint16_t gaps[MU_GAPS];
     uint32_t ms[MU_GAPS];
+    unsigned n = 0;
 
-    for (int i = 1; i <= 20; i++)
-        mu_history_add(&h, i * 100 * MU_MS);
-    assert_int_equal(mu_history_ms(&h, ms), MU_GAPS);
+    for (unsigned i = 1; i <= 20; i++)
+        n = mu_gaps_add(gaps, n, i * 100);
+    assert_int_equal(mu_gaps_ms(gaps, n, ms), MU_GAPS);
     assert_int_equal(ms[0], 2000);
     assert_int_equal(ms[15], 500);
-    mu_history_add(&h, 3600 * MU_SEC);
-    mu_history_ms(&h, ms);
-    assert_true(ms[0] <= 3600000 && ms[0] >= 3600000 - 3600);
-    mu_history_add(&h, MU_NEVER);
-    mu_history_add(&h, -5);
-    mu_history_ms(&h, ms);
+    for (uint64_t gap = 2040; gap < 5000000; gap += gap / 7 + 1) {
+        n = mu_gaps_add(gaps, n, gap);
+        mu_gaps_ms(gaps, n, ms);
+        assert_true(ms[0] <= gap && ms[0] >= gap - gap / 1000);
+    }
+    n = mu_gaps_add(gaps, n, UINT64_MAX);
+    n = mu_gaps_add(gaps, n, 0);
+    mu_gaps_ms(gaps, n, ms);
     assert_int_equal(ms[0], 0);
     assert_true(ms[1] > 2000000000);
 }
@@ -244,16 +324,20 @@ static void pool_keeps_each_text_once(void **state)
     uint32_t a, b, c, e;
 
     mu_pool_init(&pool, key);
-    assert_int_equal(mu_pool_add(&pool, "", &e), 0);
+    assert_int_equal(mu_pool_add(&pool, "", 0, &e), 0);
     assert_int_equal(e, 0);
     assert_string_equal(mu_pool_text(&pool, e), "");
-    assert_int_equal(mu_pool_add(&pool, "x", &a), 0);
-    assert_int_equal(mu_pool_add(&pool, "x", &b), 0);
+    assert_int_equal(mu_pool_add(&pool, "x", 1, &a), 0);
+    assert_int_equal(mu_pool_add(&pool, "x", 1, &b), 0);
     assert_int_equal(a, b);
+    assert_int_equal(mu_pool_add(&pool, "x\0y", 3, &c), 0);
+    assert_int_not_equal(a, c);
+    assert_string_equal(mu_pool_text(&pool, c) + 2, "y");
+    assert_int_equal(mu_pool_id(mu_pool_text(&pool, c)), c);
     mu_pool_drop(&pool, a);
     assert_string_equal(mu_pool_text(&pool, b), "x");
     mu_pool_drop(&pool, b);
-    assert_int_equal(mu_pool_add(&pool, "y", &c), 0);
+    assert_int_equal(mu_pool_add(&pool, "y", 1, &c), 0);
     assert_int_equal(c, a); /* the number is free again */
     mu_pool_drop(&pool, 0);
     mu_pool_fini(&pool);
@@ -297,12 +381,15 @@ static void roster_survives_each_failing_allocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(roster_finds_by_name_uuid_and_row),
+        cmocka_unit_test(roster_finds_by_name_and_uuid),
         cmocka_unit_test(roster_reuses_a_slot_under_another_generation),
         cmocka_unit_test(hidden_agent_is_seen_by_nobody),
         cmocka_unit_test(counts_follow_what_is_shown),
         cmocka_unit_test(last_seen_is_the_stored_one_until_heard),
         cmocka_unit_test(pages_are_in_order_whatever_happens_between_them),
+        cmocka_unit_test(loaded_agents_are_in_order_and_found),
+        cmocka_unit_test(loaded_agents_of_one_name_are_seen),
+        cmocka_unit_test(due_times_hold_over_years_and_for_a_month),
         cmocka_unit_test(order_empties_and_fills_again),
         cmocka_unit_test(gaps_are_kept_newest_first),
         cmocka_unit_test(pool_keeps_each_text_once),

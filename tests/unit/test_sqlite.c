@@ -91,7 +91,8 @@ static int commit_row(struct fixture *f, uint32_t id)
     return rv;
 }
 
-static int count_one(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int count_one(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                     const struct mu_payload *payload)
 {
     ++*(int *)ctx;
     return 0;
@@ -550,7 +551,8 @@ static void make_schema_1(struct fixture *f)
             " (200000, 5000, 'a@h1', '', 'state', 'down', 'up', 'heard', '{}');");
 }
 
-static int tell_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+static int tell_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
+                    const struct mu_payload *payload)
 {
     char *out = ctx;
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +39,12 @@ struct world {
     uint64_t conn; /* of the last frame */
     uint8_t *last; /* the last frame */
     size_t last_n;
+    struct {
+        size_t n;
+        uint8_t first;
+    } came[256];    /* the first datagrams */
+    unsigned soon;  /* how many were told of ahead */
+    int flood;      /* > 0: for each datagram another is sent on this, so that never none waits */
     char order[64]; /* D datagram, F frame, C closed by the peer, c by us */
     bool echo;      /* frames and datagrams are sent back */
     int frame_rv;   /* what frame() returns, after a frame "bye" was sent */
@@ -59,12 +67,29 @@ static size_t on_datagram(void *ctx, const uint8_t *in, size_t n, uint64_t from,
 
     (void)now;
     assert_true(from != 0);
+    if (w->datagrams < MU_ARRAY_LEN(w->came)) {
+        w->came[w->datagrams].n = n;
+        w->came[w->datagrams].first = n ? in[0] : 0;
+    }
     w->datagrams++;
-    note(w, 'D');
+    if (w->flood > 0 && n == 5)
+        (void)send(w->flood, in, n, 0);
+    else
+        note(w, 'D');
     if (!w->echo)
         return 0;
     memcpy(out, in, n);
     return n;
+}
+
+/* What is told of ahead has the number of its turn in its first byte. */
+static void on_soon(void *ctx, const uint8_t *in, size_t n)
+{
+    struct world *w = ctx;
+
+    assert_int_equal(n, 20);
+    assert_int_equal(in[0], w->soon % 256);
+    w->soon++;
 }
 
 static int on_opened(void *ctx, uint64_t conn, const char *peer, mu_time now)
@@ -142,6 +167,16 @@ static struct mu_transport_stats stats_of(struct world *w)
     return stats;
 }
 
+/* Reads all that has arrived by now, and nothing else. */
+static void catch_up(struct world *w)
+{
+    uint64_t mark = mu_transport_mark(w->t);
+    mu_time until = mu_clock_now() + PATIENCE;
+
+    while (!mu_transport_passed(w->t, mark))
+        assert_true(mu_clock_now() < until);
+}
+
 static void listen_on(struct world *w, const char *text)
 {
     struct mu_addr addr;
@@ -155,20 +190,26 @@ static void listen_on(struct world *w, const char *text)
         w->port = port;
 }
 
-static struct world *begin_with(struct mu_transport_config config)
+static void begin_into(struct world *w, struct mu_transport_config config,
+                       const struct mu_transport_sink *sink)
 {
-    struct world *w = calloc(1, sizeof(*w));
-    struct mu_transport_sink sink = {w, on_datagram, on_opened, on_frame, on_closed};
-
     if (config.max_streams == 0)
         config.max_streams = 100;
     assert_int_equal(uv_loop_init(&w->loop), 0);
     uv_timer_init(&w->loop, &w->tick);
     uv_timer_start(&w->tick, on_tick, 5, 5);
-    assert_int_equal(mu_transport_new(&w->t, &w->loop, &config, &sink), 0);
+    assert_int_equal(mu_transport_new(&w->t, &w->loop, &config, sink), 0);
     snprintf(w->dir, sizeof(w->dir), "/tmp/muster-test-XXXXXX");
     assert_non_null(mkdtemp(w->dir));
     snprintf(w->path, sizeof(w->path), "%s/sock", w->dir);
+}
+
+static struct world *begin_with(struct mu_transport_config config)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    struct mu_transport_sink sink = {w, on_datagram, NULL, on_opened, on_frame, on_closed};
+
+    begin_into(w, config, &sink);
     return w;
 }
 
@@ -355,6 +396,195 @@ static void too_long_a_datagram_is_seen_to_be(void **state)
     end(w);
 }
 
+/* Sends @n bytes as datagrams of @each, joined as a relay's are. Each has its number, from @from
+ * on, in its first byte. */
+static void send_joined(int fd, size_t n, size_t each, uint8_t from)
+{
+    static uint8_t bytes[64 * 1024];
+    uint16_t segment = (uint16_t)each;
+    union {
+        struct cmsghdr head;
+        uint8_t room[CMSG_SPACE(sizeof(segment))];
+    } control = {.head = {.cmsg_level = IPPROTO_UDP,
+                          .cmsg_type = UDP_SEGMENT,
+                          .cmsg_len = CMSG_LEN(sizeof(segment))}};
+    struct iovec iov = {bytes, n};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = sizeof(control)};
+
+    memcpy(CMSG_DATA(&control.head), &segment, sizeof(segment));
+    for (size_t at = 0; at < n; at += each)
+        bytes[at] = from++;
+    assert_int_equal(sendmsg(fd, &msg, 0), n);
+}
+
+/* A socket to which the kernel gives what came joined as it came. */
+static int dial_joined(struct world *w, const char *ip)
+{
+    int fd = dial_ip(w, SOCK_DGRAM, ip), one = 1;
+
+    assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)), 0);
+    return fd;
+}
+
+static void joined_datagrams_come_apart(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){0});
+    int udp = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
+
+    (void)state;
+    send_joined(udp, 20 * 56, 56, 0); /* none shorter */
+    send_joined(udp, 10 * 100 + 37, 100, 20);
+    assert_int_equal(send(udp, "", 0, 0), 0); /* a datagram too */
+    send_joined(udp, 3 * 1, 1, 31);
+    AWAIT(w, w->datagrams == 35);
+    for (unsigned i = 0; i < 35; i++) {
+        assert_int_equal(w->came[i].n, i < 20 ? 56 : i < 30 ? 100 : i == 30 ? 37 : i == 31 ? 0 : 1);
+        assert_int_equal(w->came[i].first, i < 31 ? i : i == 31 ? 0 : i - 1);
+    }
+    close(udp);
+    end(w);
+}
+
+static void too_long_ones_that_were_joined_are_cut_one_by_one(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){0});
+    int udp = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
+
+    (void)state;
+    send_joined(udp, 5 * 3000 + MU_DATAGRAM_MAX, 3000, 0);
+    AWAIT(w, w->datagrams == 6);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(w->came[i].n, i < 5 ? MU_DATAGRAM_MAX + 1 : MU_DATAGRAM_MAX);
+        assert_int_equal(w->came[i].first, i);
+    }
+    close(udp);
+    end(w);
+}
+
+/* Reads answers until @n bytes came, which must be those of datagrams of @each, numbered from @from
+ * on. Returns how many messages they came in. */
+static unsigned expect_answers(struct world *w, int fd, size_t n, size_t each, uint8_t from)
+{
+    static uint8_t bytes[64 * 1024];
+    unsigned messages = 0;
+    mu_time until = mu_clock_now() + PATIENCE;
+
+    for (size_t got = 0; got < n;) {
+        ssize_t r = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        assert_true(mu_clock_now() < until);
+        turn(w);
+        if (r < 0)
+            continue;
+        assert_true(r > 0 && ((size_t)r % each == 0 || got + (size_t)r == n));
+        for (size_t at = 0; at < (size_t)r; at += each)
+            assert_int_equal(bytes[at], from++);
+        got += (size_t)r;
+        messages++;
+    }
+    return messages;
+}
+
+static void answers_to_a_flow_leave_joined_from_the_address_spoken_to(void **state)
+{
+    static const char *const ips[] = {"127.0.0.2", "127.0.0.3"};
+    struct world *w = begin_with((struct mu_transport_config){0});
+    int udp[2], lone;
+
+    (void)state;
+    w->echo = true;
+    listen_on(w, "0.0.0.0:0");
+    for (size_t i = 0; i < 2; i++)
+        udp[i] = dial_joined(w, ips[i]); /* takes nothing from another address */
+    lone = dial_joined(w, "127.0.0.1");
+    send_joined(udp[0], 30 * 52, 52, 0);
+    send_joined(udp[1], 20 * 60 + 9, 60, 100);
+    assert_int_equal(send(lone, "hello", 5, 0), 5);
+    send_joined(udp[0], 2 * 52, 52, 30);
+    assert_int_equal(expect_answers(w, udp[0], 32 * 52, 52, 0), 2);
+    assert_int_equal(expect_answers(w, udp[1], 20 * 60 + 9, 60, 100), 2); /* the odd one alone */
+    assert_int_equal(expect_answers(w, lone, 5, 5, 'h'), 1);
+    for (size_t i = 0; i < 2; i++)
+        close(udp[i]);
+    close(lone);
+    end(w);
+}
+
+static void more_answers_than_there_is_room_for_all_leave(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){.receive_buffer = 4 << 20});
+    int udp = dial_joined(w, "127.0.0.1");
+
+    (void)state;
+    w->echo = true;
+    mu_socket_receive_buffer(udp, 4 << 20);
+    for (int i = 0; i < 10; i++)
+        send_joined(udp, 50 * 1200, 1200, (uint8_t)(i * 50));
+    expect_answers(w, udp, 500 * 1200, 1200, 0);
+    assert_int_equal(w->datagrams, 500);
+    close(udp);
+    end(w);
+}
+
+/* Without checksums the kernel joins nothing on its way out. */
+static void where_the_kernel_refuses_runs_answers_leave_one_by_one(void **state)
+{
+    struct world *w = begin_with((struct mu_transport_config){0});
+    int stream, datagram, udp, one = 1;
+    struct mu_addr addr;
+    struct mu_err err;
+
+    (void)state;
+    w->echo = true;
+    assert_int_equal(mu_addr_parse(&addr, "127.0.0.1:0", &err), 0);
+    assert_int_equal(mu_socket_pair(&addr, 0, &stream, &datagram, &w->port, &err), 0);
+    assert_int_equal(setsockopt(datagram, SOL_SOCKET, SO_NO_CHECK, &one, sizeof(one)), 0);
+    assert_int_equal(mu_transport_adopt(w->t, datagram, &err), 0);
+    udp = dial_joined(w, "127.0.0.1");
+    for (uint8_t i = 0; i < 2; i++) { /* what was refused once is not tried again */
+        send_joined(udp, 20 * 52, 52, 0);
+        assert_int_equal(expect_answers(w, udp, 20 * 52, 52, 0), 20);
+    }
+    close(stream);
+    close(udp);
+    end(w);
+}
+
+static size_t on_datagram_told_of(void *ctx, const uint8_t *in, size_t n, uint64_t from,
+                                  mu_time now, uint8_t *out)
+{
+    struct world *w = ctx;
+
+    assert_true(w->soon > w->datagrams);
+    assert_int_equal(in[0], w->datagrams % 256);
+    return on_datagram(ctx, in, n, from, now, out);
+}
+
+static void each_datagram_is_told_of_ahead_and_in_order(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    struct mu_transport_sink sink = {w,        on_datagram_told_of, on_soon, on_opened, on_frame,
+                                     on_closed};
+    int udp;
+    uint8_t beat[20] = {0};
+
+    (void)state;
+    begin_into(w, (struct mu_transport_config){.receive_buffer = 4 << 20}, &sink);
+    listen_on(w, "127.0.0.1:0");
+    udp = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
+    for (unsigned i = 0; i < 300; i++) { /* batches of both kinds */
+        send_joined(udp, 3 * sizeof(beat), sizeof(beat), (uint8_t)(4 * i));
+        beat[0] = (uint8_t)(4 * i + 3);
+        assert_int_equal(send(udp, beat, sizeof(beat), 0), sizeof(beat));
+    }
+    AWAIT(w, w->datagrams == 1200);
+    assert_int_equal(w->soon, w->datagrams);
+    close(udp);
+    end(w);
+}
+
 static void each_datagram_is_read_or_counted_as_dropped(void **state)
 {
     struct world *w = begin((struct mu_transport_config){.receive_buffer = 8192});
@@ -364,7 +594,7 @@ static void each_datagram_is_read_or_counted_as_dropped(void **state)
     for (int i = 0; i < 500; i++)
         assert_int_equal(send(udp, "beat", 4, 0), 4);
     assert_int_equal(w->datagrams, 0);
-    mu_transport_drain(w->t);
+    catch_up(w);
     assert_true(w->datagrams > 0);
     assert_true(stats_of(w).drops > 0);
     assert_int_equal(w->datagrams + stats_of(w).drops, 500);
@@ -373,7 +603,7 @@ static void each_datagram_is_read_or_counted_as_dropped(void **state)
     end(w);
 }
 
-static void drain_reads_all_that_waits(void **state)
+static void all_that_had_arrived_is_read_before_its_mark_is_passed(void **state)
 {
     struct world *w = begin((struct mu_transport_config){.receive_buffer = 4 << 20});
     int udp = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
@@ -381,7 +611,7 @@ static void drain_reads_all_that_waits(void **state)
     (void)state;
     for (int i = 0; i < 1000; i++)
         assert_int_equal(send(udp, "beat", 4, 0), 4);
-    mu_transport_drain(w->t);
+    catch_up(w);
     assert_int_equal(w->datagrams, 1000);
     close(udp);
     end(w);
@@ -400,6 +630,74 @@ static void a_turn_of_the_loop_reads_a_bounded_number(void **state)
     AWAIT(w, w->datagrams == 2000);
     close(udp);
     end(w);
+}
+
+static struct world *begin_flood(void)
+{
+    struct world *w = begin((struct mu_transport_config){.receive_buffer = 8 << 20});
+
+    w->flood = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
+    for (int i = 0; i < 8000; i++)
+        assert_int_equal(send(w->flood, "flood", 5, 0), 5);
+    return w;
+}
+
+static void end_flood(struct world *w)
+{
+    close(w->flood);
+    w->flood = -1;
+    end(w);
+}
+
+static void marks_are_passed_however_fast_more_arrives(void **state)
+{
+    struct world *w = begin_flood();
+    uint64_t first = mu_transport_mark(w->t), second = 0;
+    unsigned before = 0, steps = 0;
+
+    (void)state;
+    for (; !mu_transport_passed(w->t, first); steps++) {
+        assert_in_range(w->datagrams - before, 1, 1000); /* a step is bounded */
+        before = w->datagrams;
+        if (!second)
+            second = mu_transport_mark(w->t);
+        assert_in_range(mu_transport_mark(w->t), second, second); /* all who ask now get one */
+        assert_true(steps < 100);
+    }
+    assert_in_range(w->datagrams, 8000, 24000);
+    before = w->datagrams;
+    for (steps = 0; !mu_transport_passed(w->t, second); steps++)
+        assert_true(steps < 100);
+    assert_true(w->datagrams >= before + 6000); /* what had come before it was asked for */
+    assert_true(mu_transport_mark(w->t) > second);
+    end_flood(w);
+}
+
+static void in_a_flood_an_end_is_told_after_its_datagrams_and_others_are_served(void **state)
+{
+    struct world *w = begin_flood();
+    int a = dial(w), b = dial(w), last = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
+
+    (void)state;
+    w->echo = true;
+    write_frame(a, "a", 1);
+    expect_frame(w, a, "a");
+    write_frame(b, "b", 1);
+    expect_frame(w, b, "b");
+    memset(w->order, 0, sizeof(w->order));
+    assert_int_equal(send(last, "last beat", 9, 0), 9);
+    close(a);
+    while (w->closed == 0) { /* each of these takes a few turns of the loop */
+        write_frame(b, "c", 1);
+        expect_frame(w, b, "c");
+    }
+    assert_int_equal(w->by_peer, 1);
+    assert_true(w->order[0] == 'F'); /* before what waits behind the flood */
+    assert_true(strchr(w->order, 'D') < strchr(w->order, 'C'));
+    AWAIT(w, stats_of(w).streams == 1);
+    close(last);
+    close(b);
+    end_flood(w);
 }
 
 /* --- frames -------------------------------------------------------------------------------------
@@ -453,6 +751,63 @@ static void largest_frame_comes_and_goes_whole(void **state)
         close(fd);
     }
     free(body);
+    free(back);
+    end(w);
+}
+
+static void answers_to_what_came_together_leave_together(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){0});
+    static uint8_t bytes[100][MU_FRAME_HEAD + 60], back[sizeof(bytes)];
+    uint32_t info[40] = {0}; /* as in linux/tcp.h, which knows more than netinet/tcp.h */
+    socklen_t len = sizeof(info);
+    int fd = dial(w);
+
+    (void)state;
+    w->echo = true;
+    for (uint8_t i = 0; i < 100; i++) {
+        mu_frame_head(bytes[i], 60);
+        bytes[i][MU_FRAME_HEAD] = i;
+    }
+    assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+    assert_int_equal(read_all(w, fd, back, sizeof(back)), sizeof(back));
+    assert_memory_equal(back, bytes, sizeof(back));
+    assert_int_equal(w->frames, 100);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len), 0);
+    assert_int_equal(len, sizeof(info));
+    assert_int_equal(info[38], 1); /* tcpi_data_segs_in */
+    close(fd);
+    end(w);
+}
+
+/* More than is gathered at once, and more than the socket takes. */
+static void many_answers_come_whole_and_in_order(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){.send_queue_max = 32 << 20});
+    enum { FRAMES = 2000, EACH = 3000 };
+    size_t n = (size_t)FRAMES * (MU_FRAME_HEAD + EACH), sent = 0, got = 0;
+    uint8_t *bytes = malloc(n), *back = malloc(n);
+
+    (void)state;
+    w->echo = true;
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)(i * 31 + i / 4096);
+    for (size_t i = 0; i < FRAMES; i++)
+        mu_frame_head(bytes + i * (MU_FRAME_HEAD + EACH), EACH);
+    for (size_t k = 0; k < MU_ARRAY_LEN(dials); k++) {
+        int fd = dials[k](w);
+        for (sent = 0; sent < n;) { /* he does not read meanwhile */
+            ssize_t r = send(fd, bytes + sent, n - sent, MSG_DONTWAIT);
+            sent += r > 0 ? (size_t)r : 0;
+            turn(w);
+        }
+        AWAIT(w, w->frames == (k + 1) * FRAMES);
+        got = read_all(w, fd, back, n);
+        assert_int_equal(got, n);
+        assert_memory_equal(back, bytes, n);
+        close(fd);
+    }
+    free(bytes);
     free(back);
     end(w);
 }
@@ -914,11 +1269,21 @@ int main(void)
         cmocka_unit_test(answer_leaves_from_the_address_spoken_to),
         cmocka_unit_test(answer_over_ipv6_leaves_from_the_address_spoken_to),
         cmocka_unit_test(too_long_a_datagram_is_seen_to_be),
+        cmocka_unit_test(joined_datagrams_come_apart),
+        cmocka_unit_test(too_long_ones_that_were_joined_are_cut_one_by_one),
+        cmocka_unit_test(answers_to_a_flow_leave_joined_from_the_address_spoken_to),
+        cmocka_unit_test(more_answers_than_there_is_room_for_all_leave),
+        cmocka_unit_test(where_the_kernel_refuses_runs_answers_leave_one_by_one),
+        cmocka_unit_test(each_datagram_is_told_of_ahead_and_in_order),
         cmocka_unit_test(each_datagram_is_read_or_counted_as_dropped),
-        cmocka_unit_test(drain_reads_all_that_waits),
+        cmocka_unit_test(all_that_had_arrived_is_read_before_its_mark_is_passed),
         cmocka_unit_test(a_turn_of_the_loop_reads_a_bounded_number),
+        cmocka_unit_test(marks_are_passed_however_fast_more_arrives),
+        cmocka_unit_test(in_a_flood_an_end_is_told_after_its_datagrams_and_others_are_served),
         cmocka_unit_test(frame_may_arrive_byte_by_byte),
         cmocka_unit_test(largest_frame_comes_and_goes_whole),
+        cmocka_unit_test(answers_to_what_came_together_leave_together),
+        cmocka_unit_test(many_answers_come_whole_and_in_order),
         cmocka_unit_test(frame_over_the_limit_ends_its_stream_alone),
         cmocka_unit_test(fin_and_rst_are_the_peers_doing),
         cmocka_unit_test(our_close_is_not_the_peers_doing),

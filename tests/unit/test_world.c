@@ -412,6 +412,77 @@ static void world_paused_agent_returns_without_a_join(void **state)
     mu_world_free(w);
 }
 
+/* A fleet of 1 s / 30 s. */
+static struct mu_world *judged_by(enum mu_detector detector, uint64_t seed, struct mu_link link)
+{
+    struct mu_world_config config = {.seed = seed,
+                                     .agents = AGENTS,
+                                     .times = {.interval = MU_SEC, .down = 30 * MU_SEC},
+                                     .detector = detector,
+                                     .link = link};
+    struct mu_world *w = NULL;
+
+    print_message("# %s, seed %llu\n", mu_detect_at(detector)->name, (unsigned long long)seed);
+    assert_int_equal(mu_world_new(&w, &config), 0);
+    return w;
+}
+
+/* How long after a death of @agent's host the word `down` comes. */
+static mu_dur found_after(struct mu_world *w, uint32_t agent)
+{
+    mu_time died = mu_world_now(w);
+    const struct mu_seen *down;
+
+    mu_world_kill(w, agent, true);
+    run(w, 35 * MU_SEC);
+    down = went(w, agent, MU_DOWN, died);
+    assert_non_null(down);
+    return down->at - died;
+}
+
+static void world_detectors_that_learn_find_a_death_sooner(void **state)
+{
+    (void)state;
+    static const mu_dur silence[MU_DETECTORS] = {
+        [MU_DETECT_DEADLINE] = 30 * MU_SEC,
+        [MU_DETECT_TWO_WINDOW] = 3500 * MU_MS, /* the floor */
+        [MU_DETECT_PHI] = 18421 * MU_MS,       /* 8 ln 10 */
+    };
+    for (enum mu_detector d = 0; d < MU_DETECTORS; d++) {
+        struct mu_world *w = judged_by(d, 600, lan);
+        run(w, 60 * MU_SEC);
+        for (uint32_t i = 0; i < 5; i++) /* the last beat came up to an interval before the death */
+            assert_in_range(found_after(w, i), silence[d] - MU_SEC - 20 * MU_MS,
+                            silence[d] + 170 * MU_MS);
+        assert_int_equal(mu_world_false_downs(w), 0);
+        assert_int_equal(moves_to(w, MU_SUSPECT, 0), 5); /* and nobody else */
+        mu_world_free(w);
+    }
+}
+
+/* The way changes for better and worse, within what resends and the floor bear. */
+static void world_weather_kills_nobody_whoever_judges(void **state)
+{
+    (void)state;
+    const struct mu_link far = {.delay = 900 * MU_MS, .jitter = 100 * MU_MS};
+    const struct mu_link bad = {
+        .loss = 0.2, .twice = 0.1, .delay = 20 * MU_MS, .jitter = 150 * MU_MS};
+    for (enum mu_detector d = 0; d < MU_DETECTORS; d++)
+        for (uint64_t seed = 700; seed < 700 + seeds() / 3; seed++) {
+            struct mu_world *w = judged_by(d, seed, lan);
+            run(w, 60 * MU_SEC);
+            for (int round = 0; round < 6; round++) {
+                const struct mu_link *link = round % 2 ? &lan : round % 4 ? &far : &bad;
+                for (uint32_t i = 0; i < AGENTS; i++)
+                    mu_world_link(w, i, link);
+                run(w, 120 * MU_SEC);
+            }
+            assert_int_equal(mu_world_false_downs(w), 0);
+            all_are(w, AGENTS, MU_UP);
+            mu_world_free(w);
+        }
+}
+
 static void world_same_seed_same_history(void **state)
 {
     (void)state;
@@ -459,6 +530,8 @@ int main(void)
         cmocka_unit_test(world_new_process_takes_the_name_over),
         cmocka_unit_test(world_frozen_store_stops_no_verdict),
         cmocka_unit_test(world_paused_agent_returns_without_a_join),
+        cmocka_unit_test(world_detectors_that_learn_find_a_death_sooner),
+        cmocka_unit_test(world_weather_kills_nobody_whoever_judges),
         cmocka_unit_test(world_same_seed_same_history),
     };
     return cmocka_run_group_tests_name("world", tests, NULL, NULL);

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""What each database takes: a million rows and events written, checkpointed, read back; the loop's pauses meanwhile.
+
+PostgreSQL and MariaDB are started for this run, with their defaults, on scratch folders. What is not
+built in, or not installed, is left out and said so."""
+
+import glob
+import json
+import os
+import pwd
+import shutil
+import subprocess
+
+import lib
+
+run = lib.Run(__doc__, rows={'type': int, 'help': 'how many [1000000]'})
+N = run.options.rows or (20000 if run.quick else 1000000)
+BOUNDS = {'SQLite': 1.5, 'PostgreSQL': 4, 'MariaDB': 8}  # s for a checkpoint of a million rows
+
+
+def as_user(name):
+    """A command's beginning that runs it as @name where we are root: servers refuse root."""
+    return ['runuser', '-u', name, '--'] if os.geteuid() == 0 else []
+
+
+def own_folder(name, user):
+    path = os.path.join(run.folder, name)
+    os.mkdir(path)
+    if os.geteuid() == 0:
+        os.chmod(run.folder, 0o755)
+        entry = pwd.getpwnam(user)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+    return path
+
+
+def quietly(command, **kwargs):
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=120,
+                   **kwargs)
+
+
+def sqlite(name):
+    return f'sqlite:{run.folder}/{name}.db'
+
+
+def postgresql():
+    found = sorted(glob.glob('/usr/lib/postgresql/*/bin'))
+    if not found:
+        return None
+    folder, port, user = own_folder('postgresql', 'postgres'), lib.free_port(), as_user('postgres')
+    data = os.path.join(folder, 'data')
+    quietly([*user, found[-1] + '/initdb', '-D', data, '-A', 'trust', '-U', 'muster', '-E', 'UTF8',
+             '--no-locale'], cwd='/')
+    run.start([*user, found[-1] + '/postgres', '-D', data, '-p', str(port), '-h', '127.0.0.1', '-k', folder],
+              stderr=subprocess.DEVNULL, cwd='/')
+    lib.until(lambda: lib.reaches(port), 'PostgreSQL listens')
+
+    def make(name):
+        quietly([found[-1] + '/psql', '-h', '127.0.0.1', '-p', str(port), '-U', 'muster', '-d', 'postgres',
+                 '-c', f'CREATE DATABASE {name}'])
+        return f'postgresql://muster@127.0.0.1:{port}/{name}'
+    return make
+
+
+def mariadb():
+    server = shutil.which('mariadbd', path='/usr/sbin:/usr/local/sbin:' + os.environ['PATH'])
+    if not server or not shutil.which('mariadb-install-db'):
+        return None
+    folder, port, user = own_folder('mariadb', 'mysql'), lib.free_port(), as_user('mysql')
+    data, sock = os.path.join(folder, 'data'), os.path.join(folder, 'sock')
+    quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}',
+             '--auth-root-authentication-method=normal'], cwd='/')
+    run.start([*user, server, '--no-defaults', f'--datadir={data}', f'--port={port}',
+               '--bind-address=127.0.0.1', f'--socket={sock}'], stderr=subprocess.DEVNULL, cwd='/')
+    lib.until(lambda: lib.reaches(port), 'MariaDB listens')
+    quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e',
+             "CREATE USER muster@'%' IDENTIFIED BY 'muster'; GRANT ALL ON *.* TO muster@'%'"])
+
+    def make(name):
+        quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e', f'CREATE DATABASE {name}'])
+        return f'mysql://muster:muster@127.0.0.1:{port}/{name}'
+    return make
+
+
+def known(url):
+    """Whether this muster has the driver of @url."""
+    done = subprocess.run([lib.MUSTER, 'db', 'status', '--store', url], capture_output=True, text=True,
+                          timeout=60, check=False)
+    return 'no such kind' not in done.stderr and 'the plugin' not in done.stderr
+
+
+def pauses(url):
+    """The longest pause of the loop, in s, while N agents beat and are checkpointed."""
+    conductor = lib.Conductor(run, store=url, more=f'max_agents = {2 * N}\ncheckpoint_interval = 5s\n'
+                              'join_rate = 100000\n')
+    load = run.start([lib.MUSTER, 'bench', 'beats', '-n', N, '-b', 280, '--warm', '0s', '--json',
+                      '--for', '12s' if run.quick else '220s', *conductor.where],
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in load.stderr:
+        if line.startswith('all agents have joined'):
+            break
+    before = conductor.metrics()
+    out = load.stdout.read()
+    after = conductor.metrics()
+    run.end_child(conductor.process)
+    if load.wait() != 0:
+        raise SystemExit('the load failed')
+    return lib.longest_lag(before, after), json.loads(out)['ack_p99_us'] / 1000
+
+
+for what, maker in (('SQLite', lambda: sqlite), ('PostgreSQL', postgresql), ('MariaDB', mariadb)):
+    make = maker()
+    if not make:
+        print(f'  {what} is not installed: left out')
+        continue
+    if not known(make('probe')):
+        print(f'  {what} has no driver in this muster: left out')
+        continue
+    got = run.bench('store', make('rows'), '-n', N)
+    bound = BOUNDS[what]
+    run.row(f'{what}: checkpoint of {N:,} rows', f'{got["checkpoint_s"]:.2f} s', f'< {bound} s',
+            got['checkpoint_s'] < bound)
+    for key, says in (('joins', 'first joins, an event each'), ('deaths', 'deaths, an event each'),
+                      ('load', 'read back at a start'), ('delete', 'deleted')):
+        run.row(f'{what}: {N:,} {says}', f'{got[key + "_s"]:.2f} s', f'{got[key + "_rows_per_s"]:,} rows/s')
+    run.row(f'{what}: events trimmed, the longest slice of 10,000', f'{got["trim_slice_max_ms"]:.0f} ms')
+    lag, ack = pauses(make('pauses'))
+    if lag is not None:
+        run.row(f'{what}: longest pause of the loop, {N:,} agents', f'<= {lag * 1000:.0f} ms', '<= 20 ms',
+                lag <= 0.02)
+    run.row(f'{what}: acks of beats meanwhile, p99', f'{ack:.1f} ms')
+run.end()

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""A beat beside a bare datagram: the same load, by turns, to a conductor and to a loop of recvmmsg (+ sendmmsg).
+
+The conductor answers each beat; "acks dropped" means that it does and the kernel throws the answer away
+at the sender. Figures are CPU of all the server's threads for a datagram, the median of the rounds; the
+load is kept on the other core. With --steer also the busy time of the server's core, where the kernel's
+work for reception then is."""
+
+import os
+import subprocess
+
+import lib
+
+run = lib.Run(__doc__)
+N = 2000 if run.quick else 10000
+LENGTH = '1s' if run.quick else '4s'
+BARE = os.path.join(lib.BUILD, 'bench/bare')
+
+
+def bare(*options):
+    return run.start([BARE, *options], stdout=subprocess.PIPE, text=True)
+
+
+def load(*options):
+    return run.bench('beats', '-n', N, '--saturate', '--for', LENGTH, *run.pins, *options)
+
+
+def of_bare(server, *options):
+    return load('--made-up', '--conductor', f'127.0.0.1:{server.port}', '--pid', server.pid, *options)
+
+
+def start_bare(*options):
+    server = bare(*options)
+    server.port = dict(word.split('=') for word in server.stdout.readline().split())['port']
+    return server
+
+
+echo, sink = start_bare('--echo'), start_bare()
+conductor = lib.Conductor(run)
+rounds = []
+for _ in range(run.rounds):
+    rounds.append({
+        'bare': of_bare(sink, '--no-acks'),
+        'bare, echoed': of_bare(echo),
+        'beat, acks dropped': load('--no-acks', *conductor.where),
+        'beat, acked': load(*conductor.where),
+        'ten': load('-b', 10, *conductor.where),
+        'ten, one flow': load('-b', 10, '--one-flow', *conductor.where),
+        'a hundred, one flow': load('-b', 100, '--one-flow', *conductor.where),
+    })
+
+
+def cost(name, key='server_cpu_us_per_datagram'):
+    return lib.median(r[name][key] for r in rounds)
+
+
+def rate(name):
+    return lib.median(r[name]['beats_per_s'] for r in rounds)
+
+
+def ratio(name, other, key='server_cpu_us_per_datagram'):
+    return lib.median(r[name][key] / r[other][key] for r in rounds)
+
+
+for name in ('bare', 'bare, echoed', 'beat, acked', 'beat, acks dropped'):
+    run.row(f'{name}: CPU a datagram', f'{cost(name):.2f} us')
+PAIRS = (('beat, acked', 'bare, echoed'), ('beat, acks dropped', 'bare'))
+for name, other in PAIRS:
+    run.row(f'{name}, beside {other}', f'{ratio(name, other):.2f} times', '<= 1.6 times',
+            ratio(name, other) <= 1.6)
+if run.options.steer:
+    CORE = 'server_core_us_per_datagram'
+    for name, other in PAIRS:
+        run.row(f'{name}, beside {other}: the core with its kernel work',
+                f'{cost(name, CORE):.2f} us, {ratio(name, other, CORE):.2f} times', '<= 1.6 times',
+                ratio(name, other, CORE) <= 1.6)
+run.row('lone beats, acked', f'{rate("beat, acked"):,.0f}/s')
+run.row('lone beats, acks dropped', f'{rate("beat, acks dropped"):,.0f}/s', '>= 400,000/s',
+        rate('beat, acks dropped') >= 400000)
+best = max(rate('ten'), rate('ten, one flow'))
+run.row('beats in bundles of 10, acked', f'{best:,.0f}/s', '> 3,000,000/s', best > 3e6)
+run.row('beats in bundles of 100, one flow, acked', f'{rate("a hundred, one flow"):,.0f}/s')
+run.end()

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""`muster bench`: its counts fit together and it leaves nothing behind. Speeds are not judged."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from lib import tap, wait
+from lib.conductor import MUSTER, Conductor, Port, clean_env, muster
+from lib.wait import SANITIZED
+
+N = 60 if SANITIZED else 200
+SPREAD = [f'ack_{mark}_us' for mark in ('p50', 'p90', 'p99', 'p999', 'max')]
+
+
+class Bench(unittest.TestCase):
+    def setUp(self):
+        self.tmp = tempfile.TemporaryDirectory(prefix='muster-test-')
+        self.addCleanup(self.tmp.cleanup)
+        self.env = clean_env({'TMPDIR': self.tmp.name})
+
+    def raw(self, *args, code=0):
+        done = muster('bench', *args, timeout=120, env=self.env)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(os.listdir(self.tmp.name), [])
+        return done
+
+    def bench(self, *args):
+        return json.loads(self.raw(*args, '--json').stdout)
+
+    def check_beats(self, got, agents=N):
+        self.assertEqual(got['agents'], agents)
+        self.assertGreater(got['sent'], 0)
+        self.assertEqual(got['sent'] + got['not_sent'], got['acked'] + got['unanswered'])
+        self.assertEqual((got['not_sent'], got['gone'], got['drops']), (0, 0, 0))
+        self.assertEqual(got['ack_n'], got['acked'])
+        self.assertGreater(got['acked'], 0)
+        self.assertEqual(sorted(got[key] for key in SPREAD), [got[key] for key in SPREAD])
+        self.assertGreater(got['server_cpu_us_per_beat'], 0)
+        self.assertGreater(got['server_memory_bytes'], 1000000)
+
+    def test_beats_at_an_interval(self):
+        got = self.bench('beats', '-n', str(N), '--interval', '500ms', '--for', '1s', '--warm', '0s')
+        self.check_beats(got)
+        if not SANITIZED:
+            self.assertGreaterEqual(got['sent'], N)
+            self.assertLessEqual(got['sent'], 5 * N)
+        # Each ack was a beat that the conductor counted; some on their way are in one count only.
+        self.assertGreaterEqual(got['beats_taken'], got['acked'] // 2)
+
+    def test_beats_in_bundles_as_fast_as_acks_come(self):
+        for flow in ((), ('--one-flow',)):
+            got = self.bench('beats', '-n', str(N - 5), '-b', '10', '--saturate', '--outstanding', '4',
+                             '--for', '500ms', '--warm', '100ms', *flow)
+            self.check_beats(got, N)  # rounded up to whole bundles
+            self.assertEqual(got['bundle'], 10)
+            self.assertGreaterEqual(got['beats_taken'], 5 * got['acked'])
+
+    def test_beats_over_streams(self):
+        got = self.bench('beats', '-n', '40', '-b', '4', '--streams', '--saturate', '--for', '500ms')
+        self.check_beats(got, 40)
+
+    def test_beats_whose_acks_are_dropped(self):
+        got = self.bench('beats', '-n', str(N), '--rate', '2000', '--no-acks', '--for', '500ms')
+        self.assertEqual((got['acked'], got['unanswered'], got['ack_n']), (0, 0, 0))
+        self.assertGreater(got['beats_taken'], 0)
+
+    def test_a_storm_brings_all_back_without_a_join(self):
+        got = self.bench('storm', '-n', str(N), '--interval', '500ms')
+        self.assertEqual((got['agents'], got['gone'], got['down']), (N, 0, 0))
+        self.assertGreaterEqual(got['resyncs'], N)
+        self.assertGreater(got['back_s'], 0)
+        self.assertGreater(got['ready_s'], 0)
+
+    def test_readers_page_through_all(self):
+        got = self.bench('api', '-n', str(N), '-b', '10', '--clients', '2', '--limit', '20', '--for', '1s')
+        self.assertGreaterEqual(got['list_n'], 1)
+        self.assertGreaterEqual(got['page_n'], got['list_n'] * N // 20)
+
+    def test_the_core_in_process(self):
+        got = self.bench('table', '-n', '2000')
+        for key in ('beat_ns', 'first_beat_ns', 'sweep_us', 'find_ns', 'listed_ns', 'restore_ns'):
+            self.assertGreater(got[key], 0, key)
+
+    def test_a_store_is_left_as_it_was(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
+            url = f'sqlite:{folder}/muster.db'
+            for _ in range(2):
+                got = self.bench('store', url, '-n', '500')
+                self.assertEqual((got['rows'], got['loaded_rows']), (500, 500))
+            status = muster('db', 'status', '--store', url)
+            self.assertRegex(status.stdout, r'agents\s+0\b')
+            self.assertRegex(status.stdout, r'events\s+0\b')
+
+    def test_who_fell_silent_is_told_and_found_down(self):
+        with Conductor() as c, tempfile.NamedTemporaryFile('r') as killed:
+            self.raw('beats', '-n', '50', '--interval', '1s', '--warm', '0s', '--for', '6s',
+                     '--kill', '5@200ms', '--kill', '20%@300ms', '--killed-file', killed.name,
+                     '--conductor', f'127.0.0.1:{c.agents_port}',
+                     '--http', f'127.0.0.1:{c.http_port}')
+            names = {line.split()[0] for line in killed}
+            self.assertEqual(len(names), 5 + 9)
+            down = {e['agent'] for e in c.events(kind='state') if e['to'] == 'down'}
+            if SANITIZED:
+                self.assertLessEqual(names, down)
+            else:
+                self.assertEqual(down, names)
+
+    def test_agents_stay_with_a_conductor_that_is_not_its_own(self):
+        with Conductor() as c:
+            self.raw('beats', '-n', '30', '--for', '300ms', '--warm', '0s', '--conductor',
+                     f'127.0.0.1:{c.agents_port}', '--http', f'127.0.0.1:{c.http_port}')
+            self.assertEqual(c.web.get('/v1/summary').json['agents'], 30)
+
+    def test_an_interrupt_tells_what_was_measured(self):
+        bench = subprocess.Popen([MUSTER, 'bench', 'beats', '-n', '20', '--interval', '200ms', '--for', '1h',
+                                  '--warm', '0s', '--json'], stdin=subprocess.DEVNULL, env=self.env,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(bench.kill)
+        self.assertIn('all agents have joined', bench.stderr.readline())
+        bench.send_signal(signal.SIGINT)
+        out, err = bench.communicate(timeout=wait.PATIENCE)
+        self.assertEqual(bench.returncode, 128 + signal.SIGINT, err)
+        self.assertEqual(json.loads(out)['agents'], 20)
+        self.assertEqual(os.listdir(self.tmp.name), [])
+
+    def test_formats_have_the_same_figures(self):
+        names, values = self.raw('table', '-n', '100', '--csv').stdout.splitlines()
+        names, values = names.split(','), values.split(',')
+        self.assertEqual(len(names), len(values))
+        self.assertEqual((names[0], values[0]), ('what', 'table'))
+        self.assertEqual(set(names), set(self.bench('table', '-n', '100')))
+        self.assertRegex(self.raw('table', '-n', '100').stdout, r'\Atable: 100 agents, .* ns each\n\Z')
+
+    def test_what_makes_no_sense_is_refused_by_name(self):
+        for args, told in ((('speed',), 'speed'), (('store',), 'URL'), (('beats', 'x'), 'no URL'),
+                           (('beats', '--kill', '5'), '--kill "5"'),
+                           (('beats', '--kill', '120%@1s'), '120%@1s'),
+                           (('beats', '--kill', '1@2s', '--kill', '1@1s'), '1@1s'),
+                           (('beats', '--bundle', '281'), '281'),
+                           (('beats', '--streams', '--one-flow'), '--one-flow'),
+                           (('beats', '--made-up'), '--conductor'),
+                           (('storm', '--conductor', '127.0.0.1:1'), '--conductor'),
+                           (('beats', '--interval', '1ms'), '--interval')):
+            done = self.raw(*args, code=2)
+            self.assertIn(told, done.stderr)
+            self.assertEqual(done.stderr.count('\n'), 1)
+
+    def test_a_conductor_that_is_not_there(self):
+        port = Port()
+        self.addCleanup(port.close)
+        done = self.raw('beats', '-n', '5', '--conductor', f'127.0.0.1:{port.number}',
+                        '--http', f'127.0.0.1:{port.number}', code=5)
+        self.assertEqual(done.stderr.count('\n'), 1)
+
+
+if __name__ == '__main__':
+    tap.main()
