@@ -19,10 +19,7 @@
  * cost one message. `x = x` counts no row that is there already, and unlike IGNORE hides no error.
  */
 #define MU_MYSQL_STATEMENTS(X)                                                                     \
-    X(ROW,                                                                                         \
-      "utttttttt"                                                                                  \
-      "ututt"                                                                                      \
-      "iiuuuuu",                                                                                   \
+    X(ROW, "uttttttttututtiiuuuuu",                                                                \
       "INSERT INTO agents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  \
       " ON DUPLICATE KEY UPDATE zone = VALUES(zone), labels = VALUES(labels),"                     \
       " version = VALUES(version), status = VALUES(status),"                                       \
