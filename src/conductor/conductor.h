@@ -17,8 +17,8 @@ struct mu_conductor_ports {
     mu_propose_fn propose; /* to the journal */
     /* A changed payload, to the journal; MU_EFULL = tell the reporter to retry. Borrowed. */
     int (*payload)(void *ctx, uint32_t row, const char *json, size_t n);
-    /* The row in @slot differs from what is stored, and no event tells of it (a new session, zone,
-     * version of a known agent): to the journal. */
+    /* The row in @slot differs from what is stored in more than its State, and no event but one of
+     * kind `state` tells of it (a new session, zone, version of a known agent): to the journal. */
     void (*changed)(void *ctx, uint32_t slot);
     /* A frame to stream @conn (an id that transport gave). Borrowed. */
     void (*send)(void *ctx, uint64_t conn, const uint8_t *frame, size_t n);

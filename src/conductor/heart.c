@@ -71,6 +71,7 @@ void mu_heart_move(struct mu_conductor *c, uint32_t slot, enum mu_state to, enum
         .reason = (uint8_t)why,
         .from = (uint8_t)from,
         .to = (uint8_t)to,
+        .slot = slot,
         .evidence = *evidence,
     };
 

@@ -255,6 +255,7 @@ int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *bina
         .reason = MU_WHY_JOINED,
         .from = MU_WORD_NONE,
         .to = MU_WORD_PRESENT,
+        .slot = *slot,
         .evidence = mu_no_evidence,
     };
     (void)mu_roster_row(c->roster, *slot, &whole);
@@ -378,6 +379,7 @@ static void tell_new_life(struct mu_conductor *c, uint32_t slot, bool taken)
         .reason = taken ? MU_WHY_TAKEN_OVER : MU_WHY_JOINED,
         .from = MU_WORD_PRESENT,
         .to = MU_WORD_PRESENT,
+        .slot = slot,
         .evidence = mu_no_evidence,
     };
 
@@ -413,12 +415,9 @@ static int take_over(struct mu_conductor *c, struct mu_sender *s, uint32_t slot,
         mu_contest_taken(c, slot, loser, lost);
         mu_stream_tell(c, loser, MU_ACK_SUPERSEDED, lost);
     }
-    if (mu_heart_heard(c, slot, new_life ? MU_WHY_JOINED : MU_WHY_HEARD))
-        return 0;
-    if (new_life)
+    c->ports.changed(c->ports.ctx, slot);
+    if (!mu_heart_heard(c, slot, new_life ? MU_WHY_JOINED : MU_WHY_HEARD) && new_life)
         tell_new_life(c, slot, taken);
-    else
-        c->ports.changed(c->ports.ctx, slot);
     return 0;
 }
 

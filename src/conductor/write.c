@@ -27,7 +27,7 @@ struct mu_pending *mu_write_find(struct mu_conductor *c, uint64_t ticket)
 
 int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row)
 {
-    struct mu_change change = {.row = *row, .deletes = p->deletes};
+    struct mu_change change = {.row = *row, .slot = p->slot, .deletes = p->deletes};
     struct mu_pending *entry;
 
     if (c->waiting.count >= MU_PENDING_MAX)
@@ -190,6 +190,7 @@ static struct mu_pending new_op(struct mu_conductor *c, uint32_t slot, mu_op_fn 
         .slot = slot,
         .event = {.at = mu_heart_wall(c),
                   .who = mu_roster_ident(c->roster, slot),
+                  .slot = slot,
                   .evidence = mu_no_evidence},
         .done = done,
         .ctx = ctx,
@@ -289,6 +290,7 @@ int mu_conductor_http_beat(struct mu_conductor *c, const char *binary, const cha
     /* An agent with a session speaks for itself, and this is one beat more; unless he is silent. */
     if (was.session && was.state == MU_DOWN) {
         mu_heart_unbind(c, slot, MU_INDEX_NOBODY);
+        c->ports.changed(c->ports.ctx, slot);
         was.session = 0;
     }
     if (was.session == 0) {

@@ -10,6 +10,7 @@
 struct mu_change {
     uint64_t ticket;       /* the conductor's name for it */
     struct mu_row row;     /* as it shall be; borrowed for the call */
+    uint32_t slot;         /* where it is in the roster */
     bool deletes;          /* the row goes, with its beats and payload */
     struct mu_event event; /* numbered already */
 };

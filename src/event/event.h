@@ -36,6 +36,7 @@ struct mu_event {
     uint8_t kind;         /* enum mu_kind */
     uint8_t reason;       /* enum mu_reason */
     uint8_t from, to;     /* state: enum mu_state; others: enum mu_word; MU_WORD_NONE where none */
+    uint32_t slot;        /* of .who in the roster, where its row changed too; else any number */
     struct mu_evidence evidence;
 };
 

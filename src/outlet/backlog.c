@@ -15,7 +15,7 @@ void mu_backlog_init(struct mu_backlog *backlog, size_t max)
 void mu_backlog_fini(struct mu_backlog *backlog)
 {
     for (size_t i = 0; i < backlog->n; i++)
-        mu_event_unref(&backlog->at[(backlog->head + i) & (backlog->cap - 1)].event);
+        mu_event_unref(&backlog->at[(backlog->head + i) & (backlog->cap - 1)]);
     mu_free(backlog->at);
     *backlog = (struct mu_backlog){.max = backlog->max};
 }
@@ -23,7 +23,7 @@ void mu_backlog_fini(struct mu_backlog *backlog)
 static int grow(struct mu_backlog *backlog)
 {
     size_t cap = backlog->cap ? 2 * backlog->cap : CAP_FIRST, end = backlog->cap - backlog->head;
-    struct mu_backlog_entry *at = mu_calloc(cap, sizeof(*at));
+    struct mu_event *at = mu_calloc(cap, sizeof(*at));
 
     if (!at)
         return MU_ENOMEM;
@@ -38,19 +38,18 @@ static int grow(struct mu_backlog *backlog)
     return 0;
 }
 
-int mu_backlog_push(struct mu_backlog *backlog, const struct mu_event *event, uint32_t slot)
+int mu_backlog_push(struct mu_backlog *backlog, const struct mu_event *event)
 {
     if (backlog->n >= backlog->max)
         return MU_EFULL;
     if (backlog->n == backlog->cap && grow(backlog))
         return MU_ENOMEM;
     mu_event_ref(event);
-    backlog->at[(backlog->head + backlog->n++) & (backlog->cap - 1)] =
-        (struct mu_backlog_entry){.event = *event, .slot = slot};
+    backlog->at[(backlog->head + backlog->n++) & (backlog->cap - 1)] = *event;
     return 0;
 }
 
-const struct mu_backlog_entry *mu_backlog_first(const struct mu_backlog *backlog)
+const struct mu_event *mu_backlog_first(const struct mu_backlog *backlog)
 {
     return backlog->n ? &backlog->at[backlog->head] : NULL;
 }

@@ -4,13 +4,8 @@
 
 #include "event/event.h"
 
-struct mu_backlog_entry {
-    struct mu_event event; /* with its references */
-    uint32_t slot;         /* whose row it changed; MU_NO_SLOT = none */
-};
-
 struct mu_backlog {
-    struct mu_backlog_entry *at;
+    struct mu_event *at; /* with their references */
     size_t head, n, cap; /* cap is 0 or a power of two */
     size_t max;
 };
@@ -19,8 +14,8 @@ void mu_backlog_init(struct mu_backlog *backlog, size_t max);
 void mu_backlog_fini(struct mu_backlog *backlog);
 
 /* Takes references of its own. Returns 0, MU_EFULL or MU_ENOMEM. */
-int mu_backlog_push(struct mu_backlog *backlog, const struct mu_event *event, uint32_t slot);
-const struct mu_backlog_entry *mu_backlog_first(const struct mu_backlog *backlog); /* NULL = none */
+int mu_backlog_push(struct mu_backlog *backlog, const struct mu_event *event);
+const struct mu_event *mu_backlog_first(const struct mu_backlog *backlog); /* NULL = none */
 /* The first one leaves; its references are the caller's. What a flood needed is freed when it has
  * passed. */
 void mu_backlog_pop(struct mu_backlog *backlog);

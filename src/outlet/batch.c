@@ -74,16 +74,22 @@ int mu_gather_new(struct mu_gather **out, size_t events, size_t rows)
     gather->max_events = events;
     gather->rows = mu_calloc(rows, sizeof(*gather->rows));
     gather->texts = mu_calloc(rows, sizeof(*gather->texts));
+    gather->row_slots = mu_calloc(rows, sizeof(*gather->row_slots));
+    gather->verdicts = mu_calloc(rows, sizeof(*gather->verdicts));
+    gather->verdict_slots = mu_calloc(rows, sizeof(*gather->verdict_slots));
     gather->deletes = mu_calloc(events, sizeof(*gather->deletes));
+    gather->delete_slots = mu_calloc(events, sizeof(*gather->delete_slots));
     gather->events = mu_calloc(events, sizeof(*gather->events));
     gather->payloads = mu_calloc(MU_BATCH_PAYLOADS, sizeof(*gather->payloads));
-    if (!gather->rows || !gather->texts || !gather->deletes || !gather->events ||
+    if (!gather->rows || !gather->texts || !gather->row_slots || !gather->verdicts ||
+        !gather->verdict_slots || !gather->deletes || !gather->delete_slots || !gather->events ||
         !gather->payloads) {
         mu_gather_free(gather, NULL);
         return MU_ENOMEM;
     }
     gather->batch = (struct mu_batch){.deletes = gather->deletes,
                                       .rows = gather->rows,
+                                      .verdicts = gather->verdicts,
                                       .events = gather->events,
                                       .payloads = gather->payloads};
     *out = gather;
@@ -103,13 +109,17 @@ void mu_gather_free(struct mu_gather *gather, struct mu_payloads *payloads)
     mu_gather_reset(gather, payloads);
     mu_free(gather->rows);
     mu_free(gather->texts);
+    mu_free(gather->row_slots);
+    mu_free(gather->verdicts);
+    mu_free(gather->verdict_slots);
     mu_free(gather->deletes);
+    mu_free(gather->delete_slots);
     mu_free(gather->events);
     mu_free(gather->payloads);
     mu_free(gather);
 }
 
-int mu_gather_row(struct mu_gather *gather, const struct mu_row *row)
+int mu_gather_row(struct mu_gather *gather, const struct mu_row *row, uint32_t slot)
 {
     size_t i = gather->batch.nrows;
 
@@ -118,8 +128,24 @@ int mu_gather_row(struct mu_gather *gather, const struct mu_row *row)
     if (!gather->texts[i])
         return MU_ENOMEM;
     copy_row(&gather->rows[i], row, gather->texts[i]);
+    gather->row_slots[i] = slot;
     gather->batch.nrows++;
     return 0;
+}
+
+void mu_gather_verdict(struct mu_gather *gather, const struct mu_row *row, uint32_t slot)
+{
+    size_t i = gather->batch.nverdicts;
+
+    assert(i < gather->max_rows);
+    gather->verdicts[i] = (struct mu_verdict){.row = row->id,
+                                              .state = row->state,
+                                              .reason = row->state_reason,
+                                              .since = row->state_since,
+                                              .last_seen = row->last_seen,
+                                              .report_count = row->report_count};
+    gather->verdict_slots[i] = slot;
+    gather->batch.nverdicts++;
 }
 
 void mu_gather_event(struct mu_gather *gather, const struct mu_event *event)
@@ -128,10 +154,14 @@ void mu_gather_event(struct mu_gather *gather, const struct mu_event *event)
     gather->events[gather->batch.nevents++] = *event;
 }
 
-void mu_gather_delete(struct mu_gather *gather, uint32_t row)
+void mu_gather_delete(struct mu_gather *gather, uint32_t row, uint32_t slot)
 {
-    assert(gather->batch.ndeletes < gather->max_events);
-    gather->deletes[gather->batch.ndeletes++] = row;
+    size_t i = gather->batch.ndeletes;
+
+    assert(i < gather->max_events);
+    gather->deletes[i] = row;
+    gather->delete_slots[i] = slot;
+    gather->batch.ndeletes++;
 }
 
 void mu_gather_proposal(struct mu_gather *gather, struct mu_proposal *proposal)
@@ -156,8 +186,8 @@ bool mu_gather_empty(const struct mu_gather *gather)
 {
     const struct mu_batch *batch = &gather->batch;
 
-    return !batch->nrows && !batch->ndeletes && !batch->nevents && !batch->npayloads &&
-           !batch->grant;
+    return !batch->nrows && !batch->nverdicts && !batch->ndeletes && !batch->nevents &&
+           !batch->npayloads && !batch->grant;
 }
 
 void mu_gather_reset(struct mu_gather *gather, struct mu_payloads *payloads)
@@ -172,7 +202,8 @@ void mu_gather_reset(struct mu_gather *gather, struct mu_payloads *payloads)
         mu_event_unref(&gather->events[i]);
     for (size_t i = 0; i < batch->npayloads; i++)
         mu_payloads_give_back(payloads, &gather->payloads[i]);
-    batch->nrows = batch->ndeletes = batch->nevents = batch->npayloads = 0;
+    batch->nrows = batch->nverdicts = batch->ndeletes = 0;
+    batch->nevents = batch->npayloads = 0;
     batch->grant = 0;
     gather->payload_bytes = 0;
     gather->first = NULL;

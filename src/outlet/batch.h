@@ -24,23 +24,27 @@ struct mu_gather {
     struct mu_batch batch; /* what the store is given */
     size_t max_rows, max_events;
     struct mu_row *rows;
-    char **texts; /* of rows[i]: its strings */
-    uint32_t *deletes;
+    char **texts;        /* of rows[i]: its strings */
+    uint32_t *row_slots; /* where rows[i] is in the roster; MU_NO_SLOT = not yet */
+    struct mu_verdict *verdicts;
+    uint32_t *verdict_slots;
+    uint32_t *deletes, *delete_slots;
     struct mu_event *events;
     struct mu_payload *payloads;
     size_t payload_bytes;
     struct mu_proposal *first, **last; /* those that are in it */
 };
 
-/* @events is the bound of deletes, too. Returns 0 or MU_ENOMEM. */
+/* @events is the bound of deletes, too, and @rows that of verdicts. Returns 0 or MU_ENOMEM. */
 int mu_gather_new(struct mu_gather **out, size_t events, size_t rows);
 void mu_gather_free(struct mu_gather *gather, struct mu_payloads *payloads);
 
 /* There is room (asserted). A row may find no memory: MU_ENOMEM. The event's references are taken
  * over, the proposal as well. */
-int mu_gather_row(struct mu_gather *gather, const struct mu_row *row);
+int mu_gather_row(struct mu_gather *gather, const struct mu_row *row, uint32_t slot);
+void mu_gather_verdict(struct mu_gather *gather, const struct mu_row *row, uint32_t slot);
 void mu_gather_event(struct mu_gather *gather, const struct mu_event *event);
-void mu_gather_delete(struct mu_gather *gather, uint32_t row);
+void mu_gather_delete(struct mu_gather *gather, uint32_t row, uint32_t slot);
 void mu_gather_proposal(struct mu_gather *gather, struct mu_proposal *proposal);
 /* As many as there is room for: at most @bytes, but one at least. */
 void mu_gather_payloads(struct mu_gather *gather, struct mu_payloads *from, size_t bytes);

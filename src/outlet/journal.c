@@ -23,7 +23,9 @@
 struct mu_journal {
     struct mu_journal_config config;
     struct mu_backlog backlog;
-    struct mu_slotset dirty;
+    struct mu_slotset dirty;  /* rows that differ from what is stored */
+    struct mu_slotset whole;  /* those of them that do in more than their State */
+    struct mu_slotset chosen; /* by the events of the batch that is being gathered */
     struct mu_payloads payloads;
     struct mu_proposal *first, **last; /* not in a batch yet */
     size_t nproposals;                 /* waiting, or in the batch */
@@ -71,17 +73,37 @@ static void note_lost(struct mu_journal *journal, uint64_t seq)
     mu_stat_add(MU_STAT_EVENTS_LOST, 1);
 }
 
+/* Whether @who is still the one in @slot: an agent may have gone, and another come in his place. */
+static bool stands_in(const struct mu_journal *journal, const struct mu_ident *who, uint32_t slot)
+{
+    return mu_roster_used(journal->config.roster, slot) &&
+           mu_roster_ident(journal->config.roster, slot) == who;
+}
+
+/* Whether nothing of the row has changed with @event but its State. */
+static bool is_verdict(const struct mu_event *event)
+{
+    return event->kind == MU_KIND_STATE &&
+           (event->reason == MU_WHY_SILENCE || event->reason == MU_WHY_NOT_HEARD ||
+            event->reason == MU_WHY_STREAM_CLOSED || event->reason == MU_WHY_HEARD);
+}
+
+static void mark(struct mu_journal *journal, uint32_t slot, bool whole)
+{
+    mu_slotset_put(&journal->dirty, slot);
+    if (whole)
+        mu_slotset_put(&journal->whole, slot);
+}
+
 static void on_event(void *ctx, const struct mu_event *event)
 {
     struct mu_journal *journal = ctx;
 
     if (event->seq && event->seq <= journal->taken)
         return; /* stored with its proposal */
-    uint32_t slot =
-        event->who ? mu_roster_find_uuid(journal->config.roster, event->who->uuid) : MU_NO_SLOT;
-    if (slot != MU_NO_SLOT)
-        mu_slotset_put(&journal->dirty, slot);
-    if (!event->seq || mu_backlog_push(&journal->backlog, event, slot))
+    if (event->who && stands_in(journal, event->who, event->slot))
+        mark(journal, event->slot, !is_verdict(event));
+    if (!event->seq || mu_backlog_push(&journal->backlog, event))
         note_lost(journal, event->seq);
     note_waiting(journal);
 }
@@ -130,46 +152,55 @@ void mu_journal_changed(void *ctx, uint32_t slot)
 {
     struct mu_journal *journal = ctx;
 
-    mu_slotset_put(&journal->dirty, slot);
+    mark(journal, slot, true);
     note_waiting(journal);
 }
 
 /* ---- a batch ---- */
 
-/* The row in @slot as it is now. Without memory it stays dirty. */
+/* What differs of the row in @slot, as it is now. Without memory it stays dirty. */
 static void gather_slot(struct mu_journal *journal, uint32_t slot)
 {
+    bool whole = mu_slotset_take(&journal->whole, slot) || journal->whole.all;
     struct mu_row row;
 
     if (!mu_roster_used(journal->config.roster, slot) ||
         !mu_roster_row(journal->config.roster, slot, &row))
         return;
-    if (mu_gather_row(journal->gather, &row))
-        mu_slotset_put(&journal->dirty, slot);
+    if (!whole)
+        mu_gather_verdict(journal->gather, &row, slot);
+    else if (mu_gather_row(journal->gather, &row, slot))
+        mark(journal, slot, true);
 }
 
 /* What an operator changes is in the proposal alone, what was judged meanwhile in the roster alone.
  * The roster has no such row at a first join: then the proposal's is all there is. */
 static int gather_change(struct mu_journal *journal, const struct mu_change *change)
 {
-    uint32_t slot = mu_roster_find_row(journal->config.roster, change->row.id);
+    bool known = stands_in(journal, change->row.ident, change->slot);
     struct mu_row row;
 
-    if (slot == MU_NO_SLOT || !mu_roster_row(journal->config.roster, slot, &row)) {
+    if (change->deletes) {
+        mu_gather_delete(journal->gather, change->row.id, change->slot);
+        return 0;
+    }
+    if (!known) {
         row = change->row;
     } else {
+        (void)mu_roster_row(journal->config.roster, change->slot, &row);
         row.disabled = change->row.disabled;
         row.disabled_reason = change->row.disabled_reason;
         row.forced_down = change->row.forced_down;
         row.forced_reason = change->row.forced_reason;
         row.revision = change->row.revision;
     }
-    if (change->deletes)
-        mu_gather_delete(journal->gather, change->row.id);
-    else if (mu_gather_row(journal->gather, &row))
+    if (mu_gather_row(journal->gather, &row, known ? change->slot : MU_NO_SLOT))
         return MU_ENOMEM;
-    if (slot != MU_NO_SLOT)
-        mu_slotset_take(&journal->dirty, slot);
+    if (known) {
+        mu_slotset_take(&journal->dirty, change->slot);
+        mu_slotset_take(&journal->whole, change->slot);
+        mu_slotset_take(&journal->chosen, change->slot);
+    }
     return 0;
 }
 
@@ -188,12 +219,12 @@ static int take_proposal(struct mu_journal *journal)
     return 0;
 }
 
-static void take_event(struct mu_journal *journal, const struct mu_backlog_entry *entry)
+static void take_event(struct mu_journal *journal, const struct mu_event *event)
 {
-    mu_gather_event(journal->gather, &entry->event);
-    journal->taken = entry->event.seq;
-    if (entry->slot != MU_NO_SLOT && mu_slotset_take(&journal->dirty, entry->slot))
-        gather_slot(journal, entry->slot);
+    mu_gather_event(journal->gather, event);
+    journal->taken = event->seq;
+    if (event->who && mu_slotset_take(&journal->dirty, event->slot))
+        mu_slotset_put(&journal->chosen, event->slot);
     mu_backlog_pop(&journal->backlog);
 }
 
@@ -201,45 +232,58 @@ static void take_event(struct mu_journal *journal, const struct mu_backlog_entry
 static void spare_deleted(struct mu_journal *journal)
 {
     for (const struct mu_proposal *proposal = journal->first; proposal; proposal = proposal->next) {
-        if (!proposal->change.deletes)
-            continue;
-        uint32_t slot = mu_roster_find_row(journal->config.roster, proposal->change.row.id);
-        if (slot != MU_NO_SLOT)
-            mu_slotset_take(&journal->dirty, slot);
+        const struct mu_change *change = &proposal->change;
+        if (change->deletes && stands_in(journal, change->row.ident, change->slot))
+            mu_slotset_take(&journal->dirty, change->slot);
     }
 }
 
 /* Both queues ascend by number: taking the lower one of the two heads keeps the order of the whole,
- * over batches too. Each event brings at most one row, so there is room for that. */
-static void gather_events(struct mu_journal *journal)
+ * over batches too. */
+static void take_events(struct mu_journal *journal)
 {
     while (journal->gather->batch.nevents < MU_JOURNAL_BATCH_EVENTS) {
-        const struct mu_backlog_entry *entry = mu_backlog_first(&journal->backlog);
+        const struct mu_event *event = mu_backlog_first(&journal->backlog);
         const struct mu_proposal *proposal = journal->first;
 
-        if (proposal && (!entry || proposal->change.event.seq < entry->event.seq)) {
+        if (proposal && (!event || proposal->change.event.seq < event->seq)) {
             if (take_proposal(journal))
                 return;
-        } else if (entry) {
-            take_event(journal, entry);
+        } else if (event) {
+            take_event(journal, event);
         } else {
             return;
         }
     }
 }
 
+/* Each event brings at most one row, so there is room for that. Rows come in the order of slots,
+ * which is nearly that of the store's pages. */
+static void gather_events(struct mu_journal *journal)
+{
+    uint32_t slot;
+
+    if (mu_slotset_reserve(&journal->chosen, mu_roster_slots(journal->config.roster)))
+        return;
+    take_events(journal);
+    while (mu_slotset_take_any(&journal->chosen, &slot))
+        gather_slot(journal, slot);
+}
+
 /* Rows whose event was dropped, or that changed without one. Not before the events that wait have
  * taken theirs, so that a row and its event stay in one transaction. */
 static void gather_rows(struct mu_journal *journal)
 {
-    const struct mu_gather *gather = journal->gather;
+    const struct mu_batch *batch = &journal->gather->batch;
     uint32_t slot;
 
     mu_slotset_settle(&journal->dirty, mu_roster_slots(journal->config.roster));
+    mu_slotset_settle(&journal->whole, mu_roster_slots(journal->config.roster));
     if (journal->backlog.n || journal->first)
         return;
-    for (size_t tries = journal->dirty.n; tries && gather->batch.nrows < MU_JOURNAL_BATCH_ROWS &&
-                                          mu_slotset_take_any(&journal->dirty, &slot);
+    for (size_t tries = journal->dirty.n;
+         tries && batch->nrows + batch->nverdicts < MU_JOURNAL_BATCH_ROWS &&
+         mu_slotset_take_any(&journal->dirty, &slot);
          tries--)
         gather_slot(journal, slot);
 }
@@ -267,12 +311,10 @@ static void flush(struct mu_journal *journal)
         mu_store_commit(journal->config.store, &gather->batch, on_committed, journal) == 0;
 }
 
-static void mark_row(struct mu_journal *journal, uint32_t row)
+static void mark_again(struct mu_journal *journal, uint32_t slot, bool whole)
 {
-    uint32_t slot = mu_roster_find_row(journal->config.roster, row);
-
     if (slot != MU_NO_SLOT)
-        mu_slotset_put(&journal->dirty, slot);
+        mark(journal, slot, whole);
 }
 
 /* The store will never have this batch. */
@@ -282,7 +324,8 @@ static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err
     const struct mu_proposal *proposal = gather->first;
 
     mu_error("journal", "batch refused", MU_KVS("error", err->text),
-             MU_KVU("events", gather->batch.nevents), MU_KVU("rows", gather->batch.nrows));
+             MU_KVU("events", gather->batch.nevents),
+             MU_KVU("rows", gather->batch.nrows + gather->batch.nverdicts));
     for (size_t i = 0; i < gather->batch.nevents; i++) {
         if (proposal && proposal->change.event.seq == gather->events[i].seq)
             proposal = proposal->next; /* its proposer hears of it */
@@ -290,9 +333,11 @@ static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err
             note_lost(journal, gather->events[i].seq);
     }
     for (size_t i = 0; i < gather->batch.nrows; i++)
-        mark_row(journal, gather->rows[i].id);
+        mark_again(journal, gather->row_slots[i], true);
+    for (size_t i = 0; i < gather->batch.nverdicts; i++)
+        mark_again(journal, gather->verdict_slots[i], false);
     for (size_t i = 0; i < gather->batch.ndeletes; i++)
-        mark_row(journal, gather->deletes[i]);
+        mark_again(journal, gather->delete_slots[i], true);
     journal->hold_until = journal->now + REFUSED_PAUSE;
 }
 
@@ -495,6 +540,8 @@ void mu_journal_free(struct mu_journal *journal)
     free_proposals(journal->first);
     mu_payloads_fini(&journal->payloads);
     mu_slotset_fini(&journal->dirty);
+    mu_slotset_fini(&journal->whole);
+    mu_slotset_fini(&journal->chosen);
     mu_backlog_fini(&journal->backlog);
     mu_checkpoint_free(journal->checkpoint);
     mu_free(journal);

@@ -15,8 +15,8 @@
 
 #define MU_JOURNAL_EVENTS_MAX     1000000 /* waiting; beyond it events are dropped and counted */
 #define MU_JOURNAL_PROPOSALS_MAX  10000   /* waiting; beyond it MU_EAGAIN */
-#define MU_JOURNAL_BATCH_EVENTS   10000   /* in one transaction */
-#define MU_JOURNAL_BATCH_ROWS     20000   /* in one transaction */
+#define MU_JOURNAL_BATCH_EVENTS   20000   /* in one transaction */
+#define MU_JOURNAL_BATCH_ROWS     20000   /* in one transaction: rows and verdicts together */
 #define MU_JOURNAL_PAYLOADS_MAX   ((size_t)64 << 20) /* bytes waiting; beyond it MU_EFULL */
 #define MU_JOURNAL_BATCH_PAYLOADS ((size_t)4 << 20)  /* bytes in one transaction */
 #define MU_JOURNAL_SLICE          20000          /* slots looked at for one piece of a checkpoint */
@@ -48,7 +48,8 @@ void mu_journal_free(struct mu_journal *journal);
 /* The conductor's ports; @ctx is the journal. The first is a mu_propose_fn. */
 int mu_journal_propose(void *ctx, const struct mu_change *change);
 int mu_journal_payload(void *ctx, uint32_t row, const char *json, size_t n);
-/* The row in @slot differs from what is stored, and no event tells of it: a new session. */
+/* The row in @slot differs from what is stored in more than its State, and no event but one of kind
+ * `state` tells of it: a new session. */
 void mu_journal_changed(void *ctx, uint32_t slot);
 
 /* Every 100 ms: starts batches, checkpoints, and once an hour the trimming of old events. */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/err.h"
 #include "base/mem.h"
 
 void mu_slotset_fini(struct mu_slotset *set)
@@ -10,28 +11,28 @@ void mu_slotset_fini(struct mu_slotset *set)
     *set = (struct mu_slotset){0};
 }
 
-static bool grow(struct mu_slotset *set, uint32_t slot)
+int mu_slotset_reserve(struct mu_slotset *set, uint32_t nslots)
 {
-    size_t want = slot / 64 + 1, nwords = set->nwords ? set->nwords : 16;
+    size_t want = ((size_t)nslots + 63) / 64, nwords = set->nwords ? set->nwords : 16;
 
     if (want <= set->nwords)
-        return true;
+        return 0;
     while (nwords < want)
         nwords *= 2;
     uint64_t *words = mu_realloc(set->words, nwords, sizeof(*words));
     if (!words)
-        return false;
+        return MU_ENOMEM;
     memset(words + set->nwords, 0, (nwords - set->nwords) * sizeof(*words));
     set->words = words;
     set->nwords = nwords;
-    return true;
+    return 0;
 }
 
 void mu_slotset_put(struct mu_slotset *set, uint32_t slot)
 {
     uint64_t bit = (uint64_t)1 << (slot % 64);
 
-    if (!grow(set, slot)) {
+    if (mu_slotset_reserve(set, slot + 1)) {
         set->all = true;
         return;
     }
@@ -64,7 +65,7 @@ bool mu_slotset_take_any(struct mu_slotset *set, uint32_t *slot)
 
 void mu_slotset_settle(struct mu_slotset *set, uint32_t nslots)
 {
-    if (!set->all || (nslots && !grow(set, nslots - 1)))
+    if (!set->all || mu_slotset_reserve(set, nslots))
         return;
     set->all = false;
     for (uint32_t slot = 0; slot < nslots; slot++)

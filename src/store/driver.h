@@ -22,12 +22,26 @@ struct mu_payload {
     const char *json;
 };
 
-/* One transaction, in this order; no id is in both deletes and rows. All pointers are borrowed. */
+/* What silence or a beat changes of a row that is stored: its State, and when it was last heard.
+ * When half of a fleet dies, this is nearly all that is written: a driver keeps it narrow. */
+struct mu_verdict {
+    uint32_t row;
+    enum mu_state state; /* never MU_UNKNOWN */
+    enum mu_reason reason;
+    mu_wall since;
+    mu_wall last_seen;
+    uint64_t report_count;
+};
+
+/* One transaction, in this order; no id is in two of deletes, rows and verdicts. All pointers are
+ * borrowed. */
 struct mu_batch {
     const uint32_t *deletes; /* ids: the row, its beats and its payload go */
     size_t ndeletes;
     const struct mu_row *rows; /* inserted or updated, by .id */
     size_t nrows;
+    const struct mu_verdict *verdicts; /* mostly in row order */
+    size_t nverdicts;
     const struct mu_event *events; /* ascending by .seq */
     size_t nevents;
     const struct mu_payload *payloads;

@@ -294,6 +294,19 @@ static void put_agent(struct memory *memory, struct agent *agent)
         memory->next_row = id + 1;
 }
 
+static void judge(struct memory *memory, const struct mu_verdict *verdict)
+{
+    struct agent *agent = get(&memory->agents, verdict->row);
+
+    if (!agent)
+        return;
+    agent->row.state = verdict->state;
+    agent->row.state_reason = verdict->reason;
+    agent->row.state_since = verdict->since;
+    agent->row.last_seen = verdict->last_seen;
+    agent->row.report_count = verdict->report_count;
+}
+
 /* Takes over every copy that is used; what is left in @copies is freed with it. */
 static void apply(struct memory *memory, const struct mu_batch *batch, struct copies *copies)
 {
@@ -303,6 +316,8 @@ static void apply(struct memory *memory, const struct mu_batch *batch, struct co
         put_agent(memory, copies->agents[i]);
         copies->agents[i] = NULL;
     }
+    for (size_t i = 0; i < batch->nverdicts; i++)
+        judge(memory, &batch->verdicts[i]);
     for (size_t i = 0; i < batch->nevents; i++) {
         if (get(&memory->events, batch->events[i].seq))
             continue;

@@ -89,6 +89,26 @@ static int put_rows(struct mu_sqlite *db, const struct mu_batch *batch)
     return rc;
 }
 
+static int put_verdicts(struct mu_sqlite *db, const struct mu_batch *batch)
+{
+    sqlite3_stmt *stmt = mu_sqlite_stmt(db, MU_SQL_VERDICT);
+    int rc = 0;
+
+    if (!stmt)
+        return sqlite3_errcode(db->db);
+    for (size_t i = 0; i < batch->nverdicts && !rc; i++) {
+        const struct mu_verdict *verdict = &batch->verdicts[i];
+        sqlite3_bind_int64(stmt, 1, verdict->row);
+        bind_text(stmt, 2, mu_state_text(verdict->state));
+        bind_text(stmt, 3, mu_reason_text(verdict->reason));
+        sqlite3_bind_int64(stmt, 4, verdict->since);
+        rc = mu_sqlite_step(stmt);
+        if (!rc)
+            rc = put_beat(db, MU_SQL_BEAT, verdict->row, verdict->last_seen, verdict->report_count);
+    }
+    return rc;
+}
+
 static int delete_rows(struct mu_sqlite *db, const struct mu_batch *batch)
 {
     static const enum mu_sqlite_statement each[] = {MU_SQL_DELETE_ROW, MU_SQL_DELETE_BEAT,
@@ -170,6 +190,8 @@ static int commit(void *st, const struct mu_batch *batch, struct mu_err *err)
         rc = delete_rows(db, batch);
     if (!rc)
         rc = put_rows(db, batch);
+    if (!rc && batch->nverdicts)
+        rc = put_verdicts(db, batch);
     if (!rc && batch->nevents)
         rc = put_events(db, batch);
     if (!rc && batch->npayloads)

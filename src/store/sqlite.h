@@ -28,6 +28,7 @@
            " incarnation = ?18, session = ?19, session_index = ?20, report_interval_ms = ?21")     \
     X(ROW_BEAT, "INSERT INTO beats VALUES (?1, ?2, ?3) ON CONFLICT (agent) DO UPDATE SET"          \
                 " last_seen_at = ?2, report_count = ?3")                                           \
+    X(VERDICT, "UPDATE agents SET state = ?2, state_reason = ?3, state_since = ?4 WHERE id = ?1")  \
     X(DELETE_ROW, "DELETE FROM agents WHERE id = ?1")                                              \
     X(DELETE_BEAT, "DELETE FROM beats WHERE agent = ?1")                                           \
     X(DELETE_PAYLOAD, "DELETE FROM payloads WHERE agent = ?1")                                     \

@@ -341,6 +341,36 @@ static void a_row_is_updated_in_place(void **state)
     mu_ident_unref(ident);
 }
 
+static void a_verdict_changes_state_and_beats_alone(void **state)
+{
+    struct fixture *f = *state;
+    const struct mu_verdict verdicts[] = {
+        {.row = 2,
+         .state = MU_DOWN,
+         .reason = MU_WHY_SILENCE,
+         .since = 7000,
+         .last_seen = 6000,
+         .report_count = 70},
+        {.row = 9, .state = MU_DOWN}}; /* not there: passed over */
+    const struct mu_batch batch = {.verdicts = verdicts, .nverdicts = 2};
+    struct seen seen;
+
+    commit_rows(f, 2);
+    commit(f, &batch);
+    commit(f, &batch); /* harmless to repeat */
+    load(f, &seen);
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.rows[0].state, MU_UP);
+    assert_int_equal(seen.rows[0].report_count, 1);
+    assert_int_equal(seen.rows[1].state, MU_DOWN);
+    assert_int_equal(seen.rows[1].state_reason, MU_WHY_SILENCE);
+    assert_int_equal(seen.rows[1].state_since, 7000);
+    assert_int_equal(seen.rows[1].last_seen, 6000);
+    assert_int_equal(seen.rows[1].report_count, 70);
+    assert_int_equal(seen.rows[1].interval_ms, 10000);
+    assert_string_equal(seen.text[1], "nova-compute|cmp-2|az1|{\"rack\":\"r1\"}|26.2.0||");
+}
+
 static void a_name_may_go_and_come_in_one_batch(void **state)
 {
     struct fixture *f = *state;
@@ -688,6 +718,7 @@ static void a_kill_loses_nothing_that_was_acknowledged(void **state)
     X(commit_is_harmless_to_repeat)                                                                \
     X(a_batch_may_be_empty)                                                                        \
     X(a_row_is_updated_in_place)                                                                   \
+    X(a_verdict_changes_state_and_beats_alone)                                                     \
     X(a_name_may_go_and_come_in_one_batch)                                                         \
     X(events_are_found_by_number_agent_and_kind)                                                   \
     X(an_event_is_kept_in_words)                                                                   \

@@ -21,6 +21,7 @@ static struct {
         bool frozen;
         unsigned begun, ended;
     } on[ON_CALLS];
+    size_t nrows, nverdicts; /* of the last commit */
 } flaky = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
 
 static inline void flaky_reset(void)
@@ -119,6 +120,10 @@ static int flaky_load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *
 
 static int flaky_commit(void *st, const struct mu_batch *batch, struct mu_err *err)
 {
+    pthread_mutex_lock(&flaky.lock);
+    flaky.nrows = batch->nrows;
+    flaky.nverdicts = batch->nverdicts;
+    pthread_mutex_unlock(&flaky.lock);
     FLAKY(ON_COMMIT, mu_store_memory.commit(st, batch, err));
 }
 

@@ -157,7 +157,7 @@ static void settle(struct fixture *f)
     } while (health_of(f).events || health_of(f).proposals || health_of(f).payload_bytes);
 }
 
-/* Agent @n, in row @n: in the roster, and not in the store. */
+/* Agent @n, in row @n: in the roster; in the store with the next batch. */
 static uint32_t add_agent(struct fixture *f, uint32_t n)
 {
     struct mu_ident *ident = an_ident(n);
@@ -165,14 +165,24 @@ static uint32_t add_agent(struct fixture *f, uint32_t n)
     uint32_t slot;
 
     assert_int_equal(mu_roster_add(f->roster, &row, false, &slot), 0);
+    mu_journal_changed(f->journal, slot);
     mu_ident_unref(ident);
     return slot;
+}
+
+static uint32_t slot_of(struct fixture *f, uint32_t n)
+{
+    char host[32];
+
+    snprintf(host, sizeof(host), "cmp-%u", n);
+    return mu_roster_find(f->roster, "nova-compute", host);
 }
 
 static void judge(struct fixture *f, uint32_t slot, enum mu_state to)
 {
     struct mu_event event = an_event(0, mu_roster_ident(f->roster, slot));
 
+    event.slot = slot;
     event.at = wall_of(f);
     event.from = (uint8_t)mu_roster_state(f->roster, slot);
     event.to = (uint8_t)to;
@@ -194,7 +204,7 @@ static void propose(struct fixture *f, uint64_t ticket, struct mu_change *change
 /* Disables the agent in @slot, as an operator does. */
 static void disable(struct fixture *f, uint64_t ticket, uint32_t slot)
 {
-    struct mu_change change = {0};
+    struct mu_change change = {.slot = slot};
 
     assert_true(mu_roster_row(f->roster, slot, &change.row));
     change.row.disabled = true;
@@ -340,7 +350,7 @@ static void a_delete_is_not_undone_by_a_verdict(void **state)
 {
     struct fixture *f = *state;
     uint32_t slot = add_agent(f, 1);
-    struct mu_change change = {.deletes = true};
+    struct mu_change change = {.slot = slot, .deletes = true};
 
     mu_journal_changed(f->journal, slot);
     settle(f);
@@ -355,6 +365,23 @@ static void a_delete_is_not_undone_by_a_verdict(void **state)
     assert_string_equal(events(f), "1:down 2:operator");
 }
 
+static void who_comes_into_a_slot_is_not_who_left_it(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot = add_agent(f, 1);
+
+    flaky_freeze(ON_COMMIT, true);
+    disable(f, 1, add_agent(f, 2)); /* keeps the store busy */
+    disable(f, 2, slot);
+    judge(f, slot, MU_DOWN);
+    mu_roster_remove(f->roster, slot);
+    assert_int_equal(add_agent(f, 3), slot);
+    mu_journal_changed(f->journal, slot);
+    flaky_freeze(ON_COMMIT, false);
+    settle(f);
+    assert_string_equal(rows(f), "1:up,disabled:disk swap,1 2:up,disabled:disk swap,1 3:up,1");
+}
+
 static void a_proposal_from_within_an_answer_waits_its_turn(void **state)
 {
     struct fixture *f = *state;
@@ -367,6 +394,44 @@ static void a_proposal_from_within_an_answer_waits_its_turn(void **state)
     TURN_UNTIL(&f->loop, f->nanswers == 2);
     assert_string_equal(f->answers, "1=0 2=0");
     assert_string_equal(rows(f), "1:up,1 2:up,1");
+}
+
+static void a_verdict_is_no_whole_row(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot = add_agent(f, 1), other = add_agent(f, 2);
+
+    settle(f);
+    assert_int_equal(flaky.nrows, 2);
+    judge(f, slot, MU_DOWN);
+    settle(f);
+    assert_int_equal(flaky.nrows, 0);
+    assert_int_equal(flaky.nverdicts, 1);
+    judge(f, slot, MU_UP);
+    judge(f, other, MU_DOWN);
+    mu_journal_changed(f->journal, other); /* in more than its State */
+    settle(f);
+    assert_int_equal(flaky.nrows, 1);
+    assert_int_equal(flaky.nverdicts, 1);
+    assert_string_equal(rows(f), "1:up,1 2:down,1");
+}
+
+static void an_agent_is_in_a_batch_once(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot = add_agent(f, 1), other = add_agent(f, 2);
+
+    settle(f);
+    flaky_freeze(ON_COMMIT, true);
+    disable(f, 1, other); /* keeps the store busy */
+    judge(f, slot, MU_SUSPECT);
+    disable(f, 2, slot);
+    judge(f, slot, MU_DOWN);
+    flaky_freeze(ON_COMMIT, false);
+    settle(f);
+    assert_int_equal(flaky.nrows, 1);
+    assert_int_equal(flaky.nverdicts, 0);
+    assert_string_equal(rows(f), "1:down,disabled:disk swap,1 2:up,disabled:disk swap,1");
 }
 
 static void a_row_may_change_without_an_event(void **state)
@@ -402,7 +467,7 @@ static void proposals_are_turned_away_after_two_seconds(void **state)
 {
     struct fixture *f = *state;
     uint32_t slot = add_agent(f, 1), other = add_agent(f, 2);
-    struct mu_change change = {0};
+    struct mu_change change = {.slot = slot};
 
     flaky_freeze(ON_COMMIT, true);
     disable(f, 1, slot);
@@ -491,6 +556,12 @@ static void what_is_refused_for_good_is_answered_and_counted(void **state)
     assert_string_equal(rows(f), "1:down,1 2:up,1"); /* the rows follow */
     assert_int_equal(f->gap.evidence.count, 1);
     assert_int_equal(f->gap.evidence.first, 1);
+    flaky_fail(ON_COMMIT, MU_ECORRUPT, 1, false);
+    judge(f, slot, MU_UP);
+    settle(f);
+    tick(f, MU_SEC);
+    settle(f);
+    assert_string_equal(rows(f), "1:up,1 2:up,1"); /* and verdicts */
 }
 
 /* ---- numbers (rule 7) ---- */
@@ -501,11 +572,11 @@ static void numbers_are_asked_for_ahead_of_use(void **state)
     uint32_t slot = add_agent(f, 1);
 
     settle(f);
-    assert_int_equal(flaky_count(ON_COMMIT), 0);
+    assert_int_equal(flaky_count(ON_COMMIT), 1);
     for (uint64_t n = MU_JOURNAL_GRANT / 2 + 1; n > 0; n--)
         mu_bus_release(f->bus, mu_bus_reserve(f->bus));
     settle(f);
-    assert_int_equal(flaky_count(ON_COMMIT), 1); /* for that alone */
+    assert_int_equal(flaky_count(ON_COMMIT), 2); /* for that alone */
     assert_int_equal(mu_bus_left(f->bus), 2 * MU_JOURNAL_GRANT - MU_JOURNAL_GRANT / 2 - 1);
     judge(f, slot, MU_DOWN);
     settle(f);
@@ -579,7 +650,7 @@ static void a_checkpoint_writes_who_was_heard(void **state)
 
     stored_rows(f, 3);
     tick(f, 5 * MU_SEC);
-    mu_roster_heard(f->roster, mu_roster_find_row(f->roster, 2), f->now, f->now);
+    mu_roster_heard(f->roster, slot_of(f, 2), f->now, f->now);
     tick(f, 20 * MU_SEC);
     settle(f);
     assert_int_equal(flaky_count(ON_CHECKPOINT), 0);
@@ -698,8 +769,8 @@ static void a_finish_stores_all_and_a_last_checkpoint(void **state)
     struct mu_change change = {0};
 
     stored_rows(f, 2);
-    slot = mu_roster_find_row(f->roster, 1);
-    mu_roster_heard(f->roster, mu_roster_find_row(f->roster, 2), f->now, f->now);
+    slot = slot_of(f, 1);
+    mu_roster_heard(f->roster, slot_of(f, 2), f->now, f->now);
     judge(f, slot, MU_DOWN);
     mu_journal_finish(f->journal, 10 * MU_SEC, on_finished, f);
     assert_true(mu_roster_row(f->roster, slot, &change.row));
@@ -778,7 +849,7 @@ static void without_memory_rows_are_right_in_the_end(void **state)
     uint32_t slot = add_agent(f, 1), other = add_agent(f, 2), round = 0;
 
     FOR_EACH_FAULT (n) {
-        struct mu_change change = {.ticket = ++round};
+        struct mu_change change = {.ticket = ++round, .slot = other};
         enum mu_state to = round % 2 ? MU_DOWN : MU_UP;
         size_t before = f->nanswers;
 
@@ -809,7 +880,10 @@ int main(void)
         TEST(a_proposal_and_a_verdict_do_not_undo_each_other),
         TEST(a_first_join_needs_no_slot),
         TEST(a_delete_is_not_undone_by_a_verdict),
+        TEST(who_comes_into_a_slot_is_not_who_left_it),
         TEST(a_proposal_from_within_an_answer_waits_its_turn),
+        TEST(a_verdict_is_no_whole_row),
+        TEST(an_agent_is_in_a_batch_once),
         TEST(a_row_may_change_without_an_event),
         TEST(an_unknown_outcome_is_answered_once),
         TEST(proposals_are_turned_away_after_two_seconds),
