@@ -9,6 +9,8 @@
 #include "base/plugin.h"
 #include "base/rng.h"
 
+#define TOLD_MAX 5000 /* rows that the server is told of before it changes them */
+
 /* ---- many rows in one message ---- */
 
 static const char *const kinds_of[MU_MYSQL_N] = {
@@ -150,50 +152,116 @@ static int put_row(struct rows *rows, const struct mu_row *row, struct mu_err *e
     return next(rows, err);
 }
 
-/* Rows may come in any order; locks are taken, and pages filled, in that of the ids. */
+/* The n-th of a batch, and its row's id. */
+struct place {
+    uint32_t id;
+    uint32_t at;
+};
+
 static int by_id(const void *a, const void *b)
 {
-    uint32_t x = (*(const struct mu_row *const *)a)->id, y = (*(const struct mu_row *const *)b)->id;
+    uint32_t x = ((const struct place *)a)->id, y = ((const struct place *)b)->id;
 
     return (x > y) - (x < y);
 }
 
-static int put_sorted(struct mu_mysql *db, const struct mu_row *const *sorted, size_t n,
-                      struct mu_err *err)
+/* Locks are taken, and pages filled, in the order of the ids. */
+static int put_sorted_rows(struct mu_mysql *db, const struct mu_batch *batch, struct place *places,
+                           struct mu_err *err)
 {
     struct rows rows = {.db = db, .which = MU_MYSQL_ROW};
     struct rows beats = {.db = db, .which = MU_MYSQL_ROW_BEAT};
+    const size_t n = batch->nrows;
     int rv = 0;
 
+    for (size_t i = 0; i < n; i++)
+        places[i] = (struct place){.id = batch->rows[i].id, .at = (uint32_t)i};
+    qsort(places, n, sizeof(*places), by_id);
     for (size_t i = 0; i < n && !rv; i++)
-        rv = put_row(&rows, sorted[i], err);
+        rv = put_row(&rows, &batch->rows[places[i].at], err);
     if (!rv)
         rv = send_rows(&rows, err);
     for (size_t i = 0; i < n && !rv; i++) {
-        put_number(&beats, sorted[i]->id);
-        put_number(&beats, (uint64_t)sorted[i]->last_seen);
-        put_number(&beats, sorted[i]->report_count);
+        const struct mu_row *row = &batch->rows[places[i].at];
+        put_number(&beats, row->id);
+        put_number(&beats, (uint64_t)row->last_seen);
+        put_number(&beats, row->report_count);
         rv = next(&beats, err);
     }
     if (!rv)
         rv = send_rows(&beats, err);
-    return rv ? rv : raise_meta(db, "next_row", (uint64_t)sorted[n - 1]->id + 1, err);
+    return rv || !n ? rv : raise_meta(db, "next_row", (uint64_t)places[n - 1].id + 1, err);
+}
+
+/* What is to be changed of a row that is there; of a beat, State says nothing. */
+static int put_told(struct rows *rows, const struct mu_verdict *verdict, struct mu_err *err)
+{
+    put_number(rows, verdict->row);
+    put_text(rows, mu_state_text(verdict->state));
+    put_text(rows, mu_reason_text(verdict->reason));
+    put_number(rows, (uint64_t)verdict->since);
+    put_number(rows, (uint64_t)verdict->last_seen);
+    put_number(rows, verdict->report_count);
+    return next(rows, err);
+}
+
+static int change_beats(struct mu_mysql *db, struct mu_err *err)
+{
+    return mu_mysql_run(db, err,
+                        "UPDATE told t STRAIGHT_JOIN beats b ON b.agent = t.id SET"
+                        " b.last_seen_at = t.last_seen_at, b.report_count = t.report_count");
+}
+
+static int change_states(struct mu_mysql *db, struct mu_err *err)
+{
+    int rv = mu_mysql_run(db, err,
+                          "UPDATE told t STRAIGHT_JOIN agents a ON a.id = t.id SET"
+                          " a.state = t.state, a.state_reason = t.state_reason,"
+                          " a.state_since = t.state_since");
+
+    return rv ? rv : change_beats(db, err);
+}
+
+/* Tells the server of @n verdicts, in the order of @places, and has them done. */
+static int put_verdicts(struct mu_mysql *db, const struct mu_verdict *verdicts,
+                        const struct place *places, size_t n, struct mu_err *err)
+{
+    struct rows rows = {.db = db, .which = MU_MYSQL_TOLD_ROW};
+    int rv = mu_mysql_run(db, err, "DELETE FROM told");
+
+    for (size_t i = 0; i < n && !rv; i++)
+        rv = put_told(&rows, &verdicts[places[i].at], err);
+    if (!rv)
+        rv = send_rows(&rows, err);
+    return rv ? rv : change_states(db, err);
+}
+
+static int put_sorted_verdicts(struct mu_mysql *db, const struct mu_batch *batch,
+                               struct place *places, struct mu_err *err)
+{
+    const size_t n = batch->nverdicts;
+    int rv = 0;
+
+    for (size_t i = 0; i < n; i++)
+        places[i] = (struct place){.id = batch->verdicts[i].row, .at = (uint32_t)i};
+    qsort(places, n, sizeof(*places), by_id);
+    for (size_t i = 0; i < n && !rv; i += TOLD_MAX)
+        rv =
+            put_verdicts(db, batch->verdicts, &places[i], n - i < TOLD_MAX ? n - i : TOLD_MAX, err);
+    return rv;
 }
 
 static int put_rows(struct mu_mysql *db, const struct mu_batch *batch, struct mu_err *err)
 {
-    const struct mu_row **sorted;
+    size_t n = batch->nrows > batch->nverdicts ? batch->nrows : batch->nverdicts;
+    struct place *places = n ? mu_calloc(n, sizeof(*places)) : NULL;
 
-    if (!batch->nrows)
-        return 0;
-    sorted = mu_calloc(batch->nrows, sizeof(*sorted));
-    if (!sorted)
+    if (n && !places)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
-    for (size_t i = 0; i < batch->nrows; i++)
-        sorted[i] = &batch->rows[i];
-    qsort(sorted, batch->nrows, sizeof(*sorted), by_id);
-    int rv = put_sorted(db, sorted, batch->nrows, err);
-    mu_free(sorted);
+    int rv = put_sorted_rows(db, batch, places, err);
+    if (!rv)
+        rv = put_sorted_verdicts(db, batch, places, err);
+    mu_free(places);
     return rv;
 }
 
@@ -294,20 +362,30 @@ static int commit(void *st, const struct mu_batch *batch, struct mu_err *err)
     return rv;
 }
 
-static int checkpoint(void *st, const struct mu_beat_row *beats, size_t n, struct mu_err *err)
+static int put_beats(struct mu_mysql *db, const struct mu_beat_row *beats, size_t n,
+                     struct mu_err *err)
 {
-    struct mu_mysql *db = st;
-    struct rows rows = {.db = db, .which = MU_MYSQL_BEAT};
-    int rv = mu_mysql_begin(db, err);
+    struct rows rows = {.db = db, .which = MU_MYSQL_TOLD_ROW};
+    int rv = mu_mysql_run(db, err, "DELETE FROM told");
 
     for (size_t i = 0; i < n && !rv; i++) {
-        put_number(&rows, (uint64_t)beats[i].last_seen);
-        put_number(&rows, beats[i].report_count);
-        put_number(&rows, beats[i].row);
-        rv = next(&rows, err);
+        const struct mu_verdict heard = {.row = beats[i].row,
+                                         .last_seen = beats[i].last_seen,
+                                         .report_count = beats[i].report_count};
+        rv = put_told(&rows, &heard, err);
     }
     if (!rv)
         rv = send_rows(&rows, err);
+    return rv ? rv : change_beats(db, err);
+}
+
+static int checkpoint(void *st, const struct mu_beat_row *beats, size_t n, struct mu_err *err)
+{
+    struct mu_mysql *db = st;
+    int rv = mu_mysql_begin(db, err);
+
+    for (size_t i = 0; i < n && !rv; i += TOLD_MAX)
+        rv = put_beats(db, &beats[i], n - i < TOLD_MAX ? n - i : TOLD_MAX, err);
     return mu_mysql_end(db, rv, err);
 }
 

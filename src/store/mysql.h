@@ -33,7 +33,7 @@
     X(ROW_BEAT, "uiu",                                                                             \
       "INSERT INTO beats VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE"                                 \
       " last_seen_at = VALUES(last_seen_at), report_count = VALUES(report_count)")                 \
-    X(BEAT, "iuu", "UPDATE beats SET last_seen_at = ?, report_count = ? WHERE agent = ?")          \
+    X(TOLD_ROW, "uttiiu", "INSERT INTO told VALUES (?, ?, ?, ?, ?, ?)")                            \
     X(DELETE_ROW, "u", "DELETE FROM agents WHERE id = ?")                                          \
     X(DELETE_BEAT, "u", "DELETE FROM beats WHERE agent = ?")                                       \
     X(DELETE_PAYLOAD, "u", "DELETE FROM payloads WHERE agent = ?")                                 \
@@ -85,6 +85,14 @@ int mu_mysql_backup(const struct mu_addr *addr, const char *path, struct mu_err 
 
 /* Puts what the connection or @stmt (NULL = the connection) complains of into words. */
 int mu_mysql_fail(struct mu_mysql *db, MYSQL_STMT *stmt, struct mu_err *err);
+
+/* A table of the connection's own, in memory: what is to be changed of rows that are there. To join
+ * it with them takes two thirds of the time that as many UPDATEs in one message take. */
+#define MU_MYSQL_TOLD                                                                              \
+    "CREATE TEMPORARY TABLE told (id INT UNSIGNED NOT NULL, state VARCHAR(16) NOT NULL,"           \
+    " state_reason VARCHAR(64) NOT NULL, state_since BIGINT NOT NULL, last_seen_at BIGINT NOT"     \
+    " NULL, report_count BIGINT UNSIGNED NOT NULL) ENGINE=MEMORY"                                  \
+    " CHARACTER SET ascii COLLATE ascii_nopad_bin"
 
 /* Runs a statement without rows. */
 int mu_mysql_run(struct mu_mysql *db, struct mu_err *err, const char *fmt, ...) MU_PRINTF(3, 4);

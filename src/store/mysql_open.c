@@ -441,6 +441,8 @@ static int open_again(struct mu_mysql *db, struct mu_err *err)
     if (!rv)
         rv = take_lock(db, err);
     if (!rv)
+        rv = mu_mysql_run(db, err, MU_MYSQL_TOLD);
+    if (!rv)
         rv = remind(db, err);
     if (!rv)
         rv = write_holder(db, err);
@@ -468,6 +470,8 @@ int mu_mysql_open(void *st, const struct mu_addr *addr, bool may_migrate, struct
         rv = check_schema(schema, may_migrate, err);
     if (!rv)
         rv = migrate(db, schema, err);
+    if (!rv)
+        rv = mu_mysql_run(db, err, MU_MYSQL_TOLD);
     if (!rv)
         rv = begin_life(db, boot, err);
     db->opening = false;
