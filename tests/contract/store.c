@@ -607,8 +607,17 @@ static void a_second_conductor_is_told_of_the_first(void **state)
     commit_rows(f, 1); /* and the first goes on */
 }
 
-/* ---- for drivers that copy ---- */
+/* ---- for drivers that copy, and for those that leave it to others ---- */
 
+#ifdef DRIVER
+static void a_backup_names_who_makes_it(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(f->driver->backup(&f->addr, "copy", &f->err), MU_ENOTSUP);
+    assert_non_null(strstr(f->err.text, "dump"));
+}
+#else
 static void a_backup_is_a_whole_database(void **state)
 {
     struct fixture *f = *state;
@@ -637,6 +646,8 @@ static void a_backup_is_a_whole_database(void **state)
     assert_int_equal(seen.n, 3);
     assert_string_equal(find(f, (struct mu_event_query){.limit = 9}, NULL), "1 2 3 4 5");
 }
+
+#endif
 
 /* ---- for drivers that keep something, killed ---- */
 
@@ -733,7 +744,8 @@ static void a_kill_loses_nothing_that_was_acknowledged(void **state)
     X(a_second_conductor_is_told_of_the_first)                                                     \
     X(a_kill_loses_nothing_that_was_acknowledged)
 
-#define COPYING(X) X(a_backup_is_a_whole_database)
+#define COPYING(X)     X(a_backup_is_a_whole_database)
+#define NOT_COPYING(X) X(a_backup_names_who_makes_it)
 
 #define MEMORY(test) {"memory_" #test, test, setup, teardown, (void *)&mu_store_memory},
 #define SQLITE(test) {"sqlite_" #test, test, setup, teardown, (void *)&mu_store_sqlite},
@@ -742,7 +754,7 @@ static void a_kill_loses_nothing_that_was_acknowledged(void **state)
 int main(void)
 {
 #ifdef DRIVER
-    const struct CMUnitTest tests[] = {CASES(SERVER) KEEPING(SERVER)};
+    const struct CMUnitTest tests[] = {CASES(SERVER) KEEPING(SERVER) NOT_COPYING(SERVER)};
 #else
     const struct CMUnitTest tests[] = {CASES(MEMORY) CASES(SQLITE) KEEPING(SQLITE) COPYING(SQLITE)};
 #endif
