@@ -615,6 +615,13 @@ static int payload(void *st, uint32_t id, struct mu_buf *json, struct mu_err *er
     return !rv && json->failed ? mu_err_set(err, json->failed, "out of memory") : rv;
 }
 
+static int ping(void *st, struct mu_err *err)
+{
+    struct mu_mysql *db = st;
+
+    return mysql_ping(db->my) ? mu_mysql_fail(db, NULL, err) : 0;
+}
+
 extern const struct mu_store_driver mu_store_mysql;
 const struct mu_store_driver mu_store_mysql = {
     .scheme = "mysql",
@@ -627,6 +634,8 @@ const struct mu_store_driver mu_store_mysql = {
     .events = events,
     .payload = payload,
     .trim = trim,
+    .ping = ping,
+    .idle = MU_MYSQL_IDLE,
     .status = mu_mysql_status,
     .upgrade = mu_mysql_upgrade,
     .backup = mu_mysql_backup,

@@ -11,8 +11,10 @@
 #include "store/driver.h"
 #include "store/mysql_url.h"
 
-#define MU_MYSQL_CHUNK   500 /* rows that go to the server in one message */
-#define MU_MYSQL_COLUMNS 21  /* of the widest table */
+#define MU_MYSQL_IDLE (30 * MU_SEC) /* a quarter of the time after which the server lets go of us  \
+                                     */
+#define MU_MYSQL_CHUNK   500        /* rows that go to the server in one message */
+#define MU_MYSQL_COLUMNS 21         /* of the widest table */
 
 /* Statements that are kept prepared: what their parameters are, and their SQL. u and i are whole
  * numbers without and with sign, t is a text. All are given arrays of values, so that many rows

@@ -25,8 +25,7 @@
 #define LOCK_NAME "CONCAT('muster ', SHA1(DATABASE()))"
 
 /* A session of ours: our dialect whatever the server's, what each transaction sees is committed, no
- * wait is for ever, and a holder whose machine is gone loses the lock. The front says something at
- * least every 30 s. */
+ * wait is for ever, and a holder whose machine is gone loses the lock: see MU_MYSQL_IDLE. */
 static const char session[] =
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1,"
     " innodb_lock_wait_timeout = 10, lock_wait_timeout = 10, wait_timeout = 120,"
