@@ -22,6 +22,23 @@ SIZES = ['--innodb-buffer-pool-size=16M', '--innodb-log-file-size=8M', '--innodb
          '--aria-pagecache-buffer-size=1M', '--key-buffer-size=1M', '--loose-innodb-temp-data-file-path=ibtmp1:1M:autoextend']
 
 
+class Session:
+    """A client that stays connected, and so can hold locks."""
+
+    def __init__(self, server, database):
+        self.process = subprocess.Popen(
+            ['mariadb', '--no-defaults', '-uroot', '-S', server.socket, '-N', '-B', '-n', '-f', database],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+
+    def ask(self, text):
+        """What @text answers, errors among it: lines."""
+        self.process.stdin.write(f"{text};\nSELECT 'that is all';\n")
+        return list(iter(lambda: self.process.stdout.readline().rstrip('\n'), 'that is all'))
+
+    def close(self):
+        self.process.communicate()
+
+
 class Server:
     """@options are mariadbd's; @copy_of is a server, stopped or frozen, whose data it begins with;
     @port an address that another one had."""
@@ -42,8 +59,8 @@ class Server:
     def install(self):
         with open(self.log_file, 'ab') as log:
             subprocess.run(['mariadb-install-db', '--no-defaults', f'--datadir={self.data}', '--skip-test-db',
-                            '--auth-root-authentication-method=normal', '--innodb-flush-method=nosync', *SIZES],
-                           stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, **AS_NOBODY)
+                            '--auth-root-authentication-method=normal', '--innodb-flush-method=nosync', *SIZES,
+                            *self.options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, **AS_NOBODY)
 
     def start(self):
         with open(self.log_file, 'ab') as log:
@@ -97,6 +114,13 @@ class Server:
         if self.process:
             self.process.kill()
             self.process.wait()
+
+    def be_there(self):
+        """As it should be, whatever was done to it."""
+        if self.process.poll() is None:
+            self.thaw()
+        else:
+            self.start()
 
     def stop(self):
         self.process.terminate()
