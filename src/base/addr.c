@@ -147,7 +147,7 @@ static void mask(char *at, size_t n)
 }
 
 /* user:PASSWORD@ before the host, and password=PASSWORD in the query. */
-static void mask_passwords(char *text)
+void mu_addr_mask(char *text)
 {
     char *start = strstr(text, "://"), *p, *end;
 
@@ -197,7 +197,7 @@ int mu_addr_parse(struct mu_addr *out, const char *text, struct mu_err *err)
         return rv;
     strcpy(addr.given, text);
     strcpy(addr.text, text);
-    mask_passwords(addr.text);
+    mu_addr_mask(addr.text);
     rv = parse(&addr, text, err);
     if (rv)
         return mu_err_wrap(err, rv, "address \"%s\"", addr.text);

@@ -24,6 +24,9 @@ struct mu_addr {
 /* Reads a URL or a bare HOST:PORT or /path. Returns 0, or MU_EINVAL and why in @err. */
 int mu_addr_parse(struct mu_addr *out, const char *text, struct mu_err *err);
 
+/* Masks the passwords of a URL where it stands; it grows no longer. */
+void mu_addr_mask(char *text);
+
 /* A bound or numeric address as sockaddr; names are not resolved (MU_EINVAL). @len is set. */
 int mu_addr_sockaddr(const struct mu_addr *addr, struct sockaddr_storage *out, socklen_t *len,
                      struct mu_err *err);

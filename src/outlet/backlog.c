@@ -20,20 +20,22 @@ void mu_backlog_fini(struct mu_backlog *backlog)
     *backlog = (struct mu_backlog){.max = backlog->max};
 }
 
+/* Where much memory is in use, to enlarge it moves pages and copies nothing. It is full: what
+ * begins at head runs round the end; the shorter one of its two parts is moved. */
 static int grow(struct mu_backlog *backlog)
 {
-    size_t cap = backlog->cap ? 2 * backlog->cap : CAP_FIRST, end = backlog->cap - backlog->head;
-    struct mu_event *at = mu_calloc(cap, sizeof(*at));
+    size_t old = backlog->cap, cap = old ? 2 * old : CAP_FIRST, end = old - backlog->head;
+    struct mu_event *at = mu_realloc(backlog->at, cap, sizeof(*at));
 
     if (!at)
         return MU_ENOMEM;
-    if (backlog->n) { /* it is full: what begins at head runs round the end */
-        memcpy(at, backlog->at + backlog->head, end * sizeof(*at));
-        memcpy(at + end, backlog->at, backlog->head * sizeof(*at));
+    if (backlog->head <= end) {
+        memcpy(at + old, at, backlog->head * sizeof(*at));
+    } else {
+        memcpy(at + cap - end, at + backlog->head, end * sizeof(*at));
+        backlog->head = cap - end;
     }
-    mu_free(backlog->at);
     backlog->at = at;
-    backlog->head = 0;
     backlog->cap = cap;
     return 0;
 }

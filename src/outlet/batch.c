@@ -75,10 +75,10 @@ int mu_gather_new(struct mu_gather **out, size_t events, size_t rows)
     gather->rows = mu_calloc(rows, sizeof(*gather->rows));
     gather->texts = mu_calloc(rows, sizeof(*gather->texts));
     gather->row_slots = mu_calloc(rows, sizeof(*gather->row_slots));
-    gather->verdicts = mu_calloc(rows, sizeof(*gather->verdicts));
-    gather->verdict_slots = mu_calloc(rows, sizeof(*gather->verdict_slots));
-    gather->deletes = mu_calloc(events, sizeof(*gather->deletes));
-    gather->delete_slots = mu_calloc(events, sizeof(*gather->delete_slots));
+    gather->verdicts = mu_calloc(events, sizeof(*gather->verdicts));
+    gather->verdict_slots = mu_calloc(events, sizeof(*gather->verdict_slots));
+    gather->deletes = mu_calloc(rows, sizeof(*gather->deletes));
+    gather->delete_slots = mu_calloc(rows, sizeof(*gather->delete_slots));
     gather->events = mu_calloc(events, sizeof(*gather->events));
     gather->payloads = mu_calloc(MU_BATCH_PAYLOADS, sizeof(*gather->payloads));
     if (!gather->rows || !gather->texts || !gather->row_slots || !gather->verdicts ||
@@ -137,7 +137,7 @@ void mu_gather_verdict(struct mu_gather *gather, const struct mu_row *row, uint3
 {
     size_t i = gather->batch.nverdicts;
 
-    assert(i < gather->max_rows);
+    assert(i < gather->max_events);
     gather->verdicts[i] = (struct mu_verdict){.row = row->id,
                                               .state = row->state,
                                               .reason = row->state_reason,
@@ -158,7 +158,7 @@ void mu_gather_delete(struct mu_gather *gather, uint32_t row, uint32_t slot)
 {
     size_t i = gather->batch.ndeletes;
 
-    assert(i < gather->max_events);
+    assert(i < gather->max_rows);
     gather->deletes[i] = row;
     gather->delete_slots[i] = slot;
     gather->batch.ndeletes++;

@@ -35,7 +35,7 @@ struct mu_gather {
     struct mu_proposal *first, **last; /* those that are in it */
 };
 
-/* @events is the bound of deletes, too, and @rows that of verdicts. Returns 0 or MU_ENOMEM. */
+/* @events is the bound of verdicts, too, and @rows that of deletes. Returns 0 or MU_ENOMEM. */
 int mu_gather_new(struct mu_gather **out, size_t events, size_t rows);
 void mu_gather_free(struct mu_gather *gather, struct mu_payloads *payloads);
 

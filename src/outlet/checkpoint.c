@@ -5,7 +5,7 @@
 #include "base/mem.h"
 
 #define ROWS_A_SEC  5000
-#define WALK_SLICES 10   /* slices looked at in one go when hardly anybody was heard */
+#define WALK_SLICES 4    /* slices looked at in one go when hardly anybody was heard */
 #define SLACK_MS    1000 /* an arrival's time may be noted a little late */
 
 struct mu_checkpoint {

@@ -26,6 +26,7 @@ struct mu_journal {
     struct mu_slotset dirty;  /* rows that differ from what is stored */
     struct mu_slotset whole;  /* those of them that do in more than their State */
     struct mu_slotset chosen; /* by the events of the batch that is being gathered */
+    size_t nwhole;            /* of the chosen, at most */
     struct mu_payloads payloads;
     struct mu_proposal *first, **last; /* not in a batch yet */
     size_t nproposals;                 /* waiting, or in the batch */
@@ -161,9 +162,10 @@ void mu_journal_changed(void *ctx, uint32_t slot)
 /* What differs of the row in @slot, as it is now. Without memory it stays dirty. */
 static void gather_slot(struct mu_journal *journal, uint32_t slot)
 {
-    bool whole = mu_slotset_take(&journal->whole, slot) || journal->whole.all;
+    bool whole = mu_slotset_has(&journal->whole, slot);
     struct mu_row row;
 
+    mu_slotset_take(&journal->whole, slot);
     if (!mu_roster_used(journal->config.roster, slot) ||
         !mu_roster_row(journal->config.roster, slot, &row))
         return;
@@ -223,8 +225,10 @@ static void take_event(struct mu_journal *journal, const struct mu_event *event)
 {
     mu_gather_event(journal->gather, event);
     journal->taken = event->seq;
-    if (event->who && mu_slotset_take(&journal->dirty, event->slot))
+    if (event->who && mu_slotset_take(&journal->dirty, event->slot)) {
         mu_slotset_put(&journal->chosen, event->slot);
+        journal->nwhole += mu_slotset_has(&journal->whole, event->slot);
+    }
     mu_backlog_pop(&journal->backlog);
 }
 
@@ -238,11 +242,20 @@ static void spare_deleted(struct mu_journal *journal)
     }
 }
 
+/* For one more event, and the row that it may bring. */
+static bool has_room(const struct mu_journal *journal)
+{
+    const struct mu_batch *batch = &journal->gather->batch;
+
+    return batch->nevents < MU_JOURNAL_BATCH_EVENTS &&
+           batch->nrows + batch->ndeletes + journal->nwhole < MU_JOURNAL_BATCH_ROWS;
+}
+
 /* Both queues ascend by number: taking the lower one of the two heads keeps the order of the whole,
  * over batches too. */
 static void take_events(struct mu_journal *journal)
 {
-    while (journal->gather->batch.nevents < MU_JOURNAL_BATCH_EVENTS) {
+    while (has_room(journal)) {
         const struct mu_event *event = mu_backlog_first(&journal->backlog);
         const struct mu_proposal *proposal = journal->first;
 
@@ -257,8 +270,7 @@ static void take_events(struct mu_journal *journal)
     }
 }
 
-/* Each event brings at most one row, so there is room for that. Rows come in the order of slots,
- * which is nearly that of the store's pages. */
+/* Rows come in the order of slots, which is nearly that of the store's pages. */
 static void gather_events(struct mu_journal *journal)
 {
     uint32_t slot;
@@ -268,6 +280,7 @@ static void gather_events(struct mu_journal *journal)
     take_events(journal);
     while (mu_slotset_take_any(&journal->chosen, &slot))
         gather_slot(journal, slot);
+    journal->nwhole = 0;
 }
 
 /* Rows whose event was dropped, or that changed without one. Not before the events that wait have
@@ -282,7 +295,7 @@ static void gather_rows(struct mu_journal *journal)
     if (journal->backlog.n || journal->first)
         return;
     for (size_t tries = journal->dirty.n;
-         tries && batch->nrows + batch->nverdicts < MU_JOURNAL_BATCH_ROWS &&
+         tries && has_room(journal) && batch->nverdicts < MU_JOURNAL_BATCH_EVENTS &&
          mu_slotset_take_any(&journal->dirty, &slot);
          tries--)
         gather_slot(journal, slot);

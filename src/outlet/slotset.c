@@ -42,13 +42,21 @@ void mu_slotset_put(struct mu_slotset *set, uint32_t slot)
     }
 }
 
+static bool is_in(const struct mu_slotset *set, uint32_t slot)
+{
+    return slot / 64 < set->nwords && set->words[slot / 64] >> (slot % 64) & 1;
+}
+
+bool mu_slotset_has(const struct mu_slotset *set, uint32_t slot)
+{
+    return set->all || is_in(set, slot);
+}
+
 bool mu_slotset_take(struct mu_slotset *set, uint32_t slot)
 {
-    uint64_t bit = (uint64_t)1 << (slot % 64);
-
-    if (slot / 64 >= set->nwords || !(set->words[slot / 64] & bit))
+    if (!is_in(set, slot))
         return false;
-    set->words[slot / 64] &= ~bit;
+    set->words[slot / 64] &= ~((uint64_t)1 << (slot % 64));
     set->n--;
     return true;
 }

@@ -107,9 +107,9 @@ static int dial(struct mu_postgres *db, const struct mu_addr *addr, struct mu_er
 }
 
 /* A server that hangs, and a client that hangs in a transaction, are noticed by the server; so is a
- * client whose machine is gone. The plans of the kept statements are made once, for few rows: so
- * they walk an index in the order of the array. Settings that an older server lacks are passed
- * over. */
+ * client whose machine is gone. The plans of the kept statements are made once, and perhaps
+ * while the tables are empty: they shall walk an index in the order of the array for ever. Settings
+ * that an older server lacks are passed over. */
 static int set_session(struct mu_postgres *db, struct mu_err *err)
 {
     static const char sql[] =
@@ -124,6 +124,9 @@ static int set_session(struct mu_postgres *db, struct mu_err *err)
         " ('tcp_keepalives_count', '3'),"
         " ('tcp_user_timeout', '30s'),"
         " ('plan_cache_mode', 'force_generic_plan'),"
+        " ('enable_seqscan', 'off'),"
+        " ('enable_hashjoin', 'off'),"
+        " ('enable_mergejoin', 'off'),"
         " ('jit', 'off')) AS ours (name, v) JOIN pg_settings USING (name) WHERE v IS NOT NULL"
         " UNION ALL SELECT set_config(name, 'on', false) FROM pg_settings"
         " WHERE name = 'synchronous_commit' AND setting = 'off'";
@@ -283,6 +286,17 @@ static int look(struct mu_postgres *db, uint32_t *schema, struct mu_err *err)
     return 0;
 }
 
+/* What this connection's statements go by. */
+static int find_newest(struct mu_postgres *db, struct mu_err *err)
+{
+    int64_t newest;
+    int rv = ask_number(db, "SELECT coalesce(max(seq), 0) FROM events", &newest, err);
+
+    if (!rv)
+        db->newest = (uint64_t)newest;
+    return rv;
+}
+
 static int migrate(struct mu_postgres *db, uint32_t from, struct mu_err *err)
 {
     char sql[80];
@@ -380,6 +394,8 @@ static int open_again(struct mu_postgres *db, const struct mu_addr *addr, struct
         rv = mu_err_set(err, MU_EAGAIN, "muster's tables are gone; restore a backup");
     if (!rv)
         rv = go_on_living(db, err);
+    if (!rv)
+        rv = find_newest(db, err);
     if (rv && rv != MU_ELOCKED && rv != MU_ENOMEM)
         rv = MU_EAGAIN;
     return rv;
@@ -403,6 +419,8 @@ int mu_pg_open(void *st, const struct mu_addr *addr, bool may_migrate, struct mu
         rv = mu_schema_check(schema, mu_schema_postgresql_n, may_migrate, err);
     if (!rv)
         rv = migrate(db, schema, err);
+    if (!rv)
+        rv = find_newest(db, err);
     if (!rv)
         rv = begin_life(db, boot, err);
     db->opening = false;

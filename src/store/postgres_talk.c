@@ -223,8 +223,7 @@ static int prepare(struct mu_postgres *db, enum mu_pg_statement which, struct mu
 static int send_kept(struct mu_postgres *db, enum mu_pg_statement which, const char *const *values,
                      const int *lengths, int n, PGresult **out, struct mu_err *err)
 {
-    static const int binary[MU_PG_ARRAYS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-                                             1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const int binary[MU_PG_ARRAYS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     int rv = prepare(db, which, err);
 
     if (rv)

@@ -28,17 +28,35 @@ static const char *column_text(sqlite3_stmt *stmt, int i)
 
 /* ---- writing ---- */
 
-static int put_beat(struct mu_sqlite *db, enum mu_sqlite_statement which, uint32_t row,
-                    mu_wall last_seen, uint64_t count)
+static void bind_beat(sqlite3_stmt *stmt, uint32_t row, mu_wall last_seen, uint64_t count)
 {
-    sqlite3_stmt *stmt = mu_sqlite_stmt(db, which);
-
-    if (!stmt)
-        return sqlite3_errcode(db->db);
     sqlite3_bind_int64(stmt, 1, row);
     sqlite3_bind_int64(stmt, 2, last_seen);
     bind_u64(stmt, 3, count);
+}
+
+/* @stmt is VERDICT or ROW_BEAT. */
+static int put_verdict(sqlite3_stmt *stmt, const struct mu_verdict *verdict)
+{
+    bind_beat(stmt, verdict->row, verdict->last_seen, verdict->report_count);
+    bind_text(stmt, 4, mu_state_text(verdict->state));
+    bind_text(stmt, 5, mu_reason_text(verdict->reason));
+    sqlite3_bind_int64(stmt, 6, verdict->since);
     return mu_sqlite_step(stmt);
+}
+
+static int put_row_beat(struct mu_sqlite *db, const struct mu_row *row)
+{
+    sqlite3_stmt *stmt = mu_sqlite_stmt(db, MU_SQL_ROW_BEAT);
+
+    if (!stmt)
+        return sqlite3_errcode(db->db);
+    return put_verdict(stmt, &(struct mu_verdict){.row = row->id,
+                                                  .state = row->state,
+                                                  .reason = row->state_reason,
+                                                  .since = row->state_since,
+                                                  .last_seen = row->last_seen,
+                                                  .report_count = row->report_count});
 }
 
 static int put_row(struct mu_sqlite *db, const struct mu_row *row)
@@ -61,9 +79,6 @@ static int put_row(struct mu_sqlite *db, const struct mu_row *row)
     sqlite3_bind_int64(stmt, ++i, row->forced_down);
     bind_text(stmt, ++i, row->forced_reason);
     sqlite3_bind_int64(stmt, ++i, row->revision);
-    bind_text(stmt, ++i, mu_state_text(row->state));
-    bind_text(stmt, ++i, mu_reason_text(row->state_reason));
-    sqlite3_bind_int64(stmt, ++i, row->state_since);
     sqlite3_bind_int64(stmt, ++i, row->joined_at);
     bind_u64(stmt, ++i, row->start_id);
     bind_u64(stmt, ++i, row->incarnation);
@@ -71,7 +86,7 @@ static int put_row(struct mu_sqlite *db, const struct mu_row *row)
     sqlite3_bind_int64(stmt, ++i, row->index);
     sqlite3_bind_int64(stmt, ++i, row->interval_ms);
     int rc = mu_sqlite_step(stmt);
-    return rc ? rc : put_beat(db, MU_SQL_ROW_BEAT, row->id, row->last_seen, row->report_count);
+    return rc ? rc : put_row_beat(db, row);
 }
 
 static int put_rows(struct mu_sqlite *db, const struct mu_batch *batch)
@@ -96,16 +111,8 @@ static int put_verdicts(struct mu_sqlite *db, const struct mu_batch *batch)
 
     if (!stmt)
         return sqlite3_errcode(db->db);
-    for (size_t i = 0; i < batch->nverdicts && !rc; i++) {
-        const struct mu_verdict *verdict = &batch->verdicts[i];
-        sqlite3_bind_int64(stmt, 1, verdict->row);
-        bind_text(stmt, 2, mu_state_text(verdict->state));
-        bind_text(stmt, 3, mu_reason_text(verdict->reason));
-        sqlite3_bind_int64(stmt, 4, verdict->since);
-        rc = mu_sqlite_step(stmt);
-        if (!rc)
-            rc = put_beat(db, MU_SQL_BEAT, verdict->row, verdict->last_seen, verdict->report_count);
-    }
+    for (size_t i = 0; i < batch->nverdicts && !rc; i++)
+        rc = put_verdict(stmt, &batch->verdicts[i]);
     return rc;
 }
 
@@ -205,9 +212,14 @@ static int checkpoint(void *st, const struct mu_beat_row *beats, size_t n, struc
 {
     struct mu_sqlite *db = st;
     int rc = mu_sqlite_begin(db, true);
+    sqlite3_stmt *stmt = rc ? NULL : mu_sqlite_stmt(db, MU_SQL_BEAT);
 
-    for (size_t i = 0; i < n && !rc; i++)
-        rc = put_beat(db, MU_SQL_BEAT, beats[i].row, beats[i].last_seen, beats[i].report_count);
+    if (!rc && !stmt)
+        rc = sqlite3_errcode(db->db);
+    for (size_t i = 0; i < n && !rc; i++) {
+        bind_beat(stmt, beats[i].row, beats[i].last_seen, beats[i].report_count);
+        rc = mu_sqlite_step(stmt);
+    }
     return mu_sqlite_end(db, rc, err);
 }
 
@@ -261,7 +273,7 @@ static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *m
 
 static int bad_row(struct mu_err *err, sqlite3_stmt *stmt, const char *column, const char *value)
 {
-    return mu_err_set(err, MU_ECORRUPT, "agents: row %lld has %s '%.40s', which is none",
+    return mu_err_set(err, MU_ECORRUPT, "row %lld has %s '%.40s', which is none",
                       (long long)sqlite3_column_int64(stmt, 0), column, value);
 }
 
@@ -270,7 +282,7 @@ static int read_words(sqlite3_stmt *stmt, struct mu_row *row, struct mu_ident *i
                       struct mu_err *err)
 {
     const char *uuid = column_text(stmt, 1), *status = column_text(stmt, 7);
-    const char *state = column_text(stmt, 12), *reason = column_text(stmt, 13);
+    const char *state = column_text(stmt, 20), *reason = column_text(stmt, 21);
     int state_code = mu_state_parse(state), reason_code = mu_reason_parse(reason);
 
     if (mu_uuid_parse(uuid, ident->uuid))
@@ -306,15 +318,15 @@ static int read_row(sqlite3_stmt *stmt, struct mu_row *row, struct mu_ident *ide
         .forced_down = sqlite3_column_int(stmt, 9) != 0,
         .forced_reason = column_text(stmt, 10),
         .revision = (uint32_t)sqlite3_column_int64(stmt, 11),
-        .state_since = sqlite3_column_int64(stmt, 14),
-        .joined_at = sqlite3_column_int64(stmt, 15),
-        .start_id = (uint64_t)sqlite3_column_int64(stmt, 16),
-        .incarnation = (uint64_t)sqlite3_column_int64(stmt, 17),
-        .session = (uint64_t)sqlite3_column_int64(stmt, 18),
-        .index = (uint32_t)sqlite3_column_int64(stmt, 19),
-        .interval_ms = (uint32_t)sqlite3_column_int64(stmt, 20),
-        .last_seen = sqlite3_column_int64(stmt, 21),
-        .report_count = (uint64_t)sqlite3_column_int64(stmt, 22),
+        .joined_at = sqlite3_column_int64(stmt, 12),
+        .start_id = (uint64_t)sqlite3_column_int64(stmt, 13),
+        .incarnation = (uint64_t)sqlite3_column_int64(stmt, 14),
+        .session = (uint64_t)sqlite3_column_int64(stmt, 15),
+        .index = (uint32_t)sqlite3_column_int64(stmt, 16),
+        .interval_ms = (uint32_t)sqlite3_column_int64(stmt, 17),
+        .last_seen = sqlite3_column_int64(stmt, 18),
+        .report_count = (uint64_t)sqlite3_column_int64(stmt, 19),
+        .state_since = sqlite3_column_int64(stmt, 22),
     };
     return read_words(stmt, row, ident, err);
 }
@@ -323,9 +335,9 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
 {
     static const char sql[] =
         "SELECT a.id, uuid, binary, host, zone, labels, version, status, disabled_reason,"
-        " forced_down, forced_reason, revision, state, state_reason, state_since, joined_at,"
-        " start_id, incarnation, session, session_index, report_interval_ms,"
-        " last_seen_at, report_count, p.bytes"
+        " forced_down, forced_reason, revision, joined_at, start_id, incarnation, session,"
+        " session_index, report_interval_ms, last_seen_at, report_count, state, state_reason,"
+        " state_since, p.bytes"
         " FROM agents a LEFT JOIN beats b ON b.agent = a.id LEFT JOIN payloads p ON p.agent = a.id"
         " ORDER BY a.id";
     struct mu_sqlite *db = st;
@@ -362,18 +374,26 @@ static int read_span(struct mu_sqlite *db, struct mu_event_span *span)
     return rc == SQLITE_ROW ? 0 : rc;
 }
 
-/* The conditions of the partial indexes are said literally: else SQLite may not use them. */
+/* The conditions of the partial indexes are said literally: else SQLite may not use them. An
+ * agent's events are looked for in each piece of numbers that has any. */
 static int prepare_events(struct mu_sqlite *db, const struct mu_event_query *query,
                           sqlite3_stmt **stmt)
 {
-    const bool kind = *query->kind, rare = kind && strcmp(query->kind, "state") != 0;
-    char sql[512];
+    static const char pieces[] =
+        "WITH RECURSIVE piece (n) AS (SELECT min(seq) >> 16 FROM events WHERE seq > ?1 UNION ALL"
+        " SELECT (SELECT min(seq) FROM events WHERE seq >= (n + 1) << 16) >> 16 FROM piece"
+        " WHERE n IS NOT NULL) ";
+    const bool agent = *query->agent, kind = *query->kind;
+    const bool rare = kind && !agent && strcmp(query->kind, "state") != 0;
+    char sql[1024];
 
     snprintf(sql, sizeof(sql),
-             "SELECT * FROM (SELECT * FROM events WHERE seq > ?1%s%s%s ORDER BY seq %s LIMIT ?2)"
-             " ORDER BY seq",
-             *query->agent ? " AND agent = ?3 AND agent <> ''" : "", kind ? " AND kind = ?4" : "",
-             rare ? " AND kind <> 'state'" : "", query->newest ? "DESC" : "ASC");
+             "%sSELECT * FROM events WHERE seq IN (SELECT seq FROM %s WHERE seq > ?1%s%s%s"
+             " ORDER BY seq %s LIMIT ?2) ORDER BY seq",
+             agent ? pieces : "", agent ? "piece CROSS JOIN events" : "events",
+             agent ? " AND seq >> 16 = n AND agent = ?3 AND agent <> ''" : "",
+             kind ? " AND kind = ?4" : "", rare ? " AND kind <> 'state'" : "",
+             query->newest ? "DESC" : "ASC");
     int rc = sqlite3_prepare_v2(db->db, sql, -1, stmt, NULL);
     if (rc)
         return rc;

@@ -18,17 +18,18 @@
     X(META_RAISE, "UPDATE meta SET value = max(value, ?2) WHERE key = ?1")                         \
     X(META_ADD, "UPDATE meta SET value = value + ?2 WHERE key = ?1")                               \
     X(ROW, "INSERT INTO agents (id, uuid, binary, host, zone, labels, version, status,"            \
-           " disabled_reason, forced_down, forced_reason, revision, state, state_reason,"          \
-           " state_since, joined_at, start_id, incarnation, session, session_index,"               \
-           " report_interval_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"  \
-           " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) ON CONFLICT (id) DO UPDATE SET"               \
-           " zone = ?5, labels = ?6, version = ?7, status = ?8, disabled_reason = ?9,"             \
-           " forced_down = ?10, forced_reason = ?11, revision = ?12, state = ?13,"                 \
-           " state_reason = ?14, state_since = ?15, joined_at = ?16, start_id = ?17,"              \
-           " incarnation = ?18, session = ?19, session_index = ?20, report_interval_ms = ?21")     \
-    X(ROW_BEAT, "INSERT INTO beats VALUES (?1, ?2, ?3) ON CONFLICT (agent) DO UPDATE SET"          \
-                " last_seen_at = ?2, report_count = ?3")                                           \
-    X(VERDICT, "UPDATE agents SET state = ?2, state_reason = ?3, state_since = ?4 WHERE id = ?1")  \
+           " disabled_reason, forced_down, forced_reason, revision, joined_at, start_id,"          \
+           " incarnation, session, session_index, report_interval_ms) VALUES (?1, ?2, ?3, ?4, ?5," \
+           " ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT (id) DO"     \
+           " UPDATE SET zone = ?5, labels = ?6, version = ?7, status = ?8, disabled_reason = ?9,"  \
+           " forced_down = ?10, forced_reason = ?11, revision = ?12, joined_at = ?13,"             \
+           " start_id = ?14, incarnation = ?15, session = ?16, session_index = ?17,"               \
+           " report_interval_ms = ?18")                                                            \
+    X(ROW_BEAT, "INSERT INTO beats VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (agent) DO UPDATE"  \
+                " SET last_seen_at = ?2, report_count = ?3, state = ?4, state_reason = ?5,"        \
+                " state_since = ?6")                                                               \
+    X(VERDICT, "UPDATE beats SET last_seen_at = ?2, report_count = ?3, state = ?4,"                \
+               " state_reason = ?5, state_since = ?6 WHERE agent = ?1")                            \
     X(DELETE_ROW, "DELETE FROM agents WHERE id = ?1")                                              \
     X(DELETE_BEAT, "DELETE FROM beats WHERE agent = ?1")                                           \
     X(DELETE_PAYLOAD, "DELETE FROM payloads WHERE agent = ?1")                                     \

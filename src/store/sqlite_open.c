@@ -14,8 +14,11 @@
 #include "store/schema.h"
 #include "store/sqlite.h"
 
-#define BUSY_MS  1000       /* for another program's write: sqlite3 in somebody's shell */
-#define WAL_LEFT "67108864" /* bytes a WAL may keep once it is copied back */
+#define BUSY_MS 1000 /* for another program's write: sqlite3 in somebody's shell */
+/* A WAL is copied back when it has this many pages, of 4 KiB: what is written often meanwhile is
+ * copied once. That is also what it may keep then. */
+#define WAL_PAGES "16384"
+#define WAL_LEFT  "67108864"
 
 /* ---- trouble in words ---- */
 
@@ -234,6 +237,7 @@ static int set_modes(struct mu_sqlite *db, struct mu_err *err)
     if (!rc)
         rc = sqlite3_exec(db->db,
                           "PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;"
+                          "PRAGMA wal_autocheckpoint=" WAL_PAGES ";"
                           "PRAGMA journal_size_limit=" WAL_LEFT,
                           NULL, NULL, NULL);
     return rc ? mu_sqlite_fail(db, rc, err) : 0;

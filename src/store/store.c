@@ -38,6 +38,7 @@ struct mu_store {
     bool pausing, stuck, closing, graced;
     bool lost_connection;
     bool failing, failing_write;
+    bool taken; /* by another conductor */
     mu_time failing_since;
     uint64_t writes, errors;
     double write_seconds;
@@ -167,6 +168,7 @@ static void note_failure(struct mu_store *store, const struct mu_store_job *job)
     if (!store->failing)
         store->failing_since = store->started;
     store->failing = true;
+    store->taken = store->taken || job->rv == MU_ELOCKED;
     store->failing_write = store->failing_write || is_write(job);
     memcpy(store->error, job->err.text, sizeof(store->error) - 1);
     store->error[sizeof(store->error) - 1] = '\0';
@@ -597,6 +599,7 @@ void mu_store_health(const struct mu_store *store, mu_time now, struct mu_store_
     memset(out, 0, sizeof(*out));
     out->away = store->failing ? now - store->failing_since : running;
     out->ok = !store->failing && running < STUCK;
+    out->taken = store->taken;
     out->jobs = store->njobs;
     out->writes = store->writes;
     out->errors = store->errors;

@@ -55,6 +55,7 @@ int mu_store_trim(struct mu_store *store, mu_wall before, uint64_t keep, mu_stor
 
 struct mu_store_health {
     bool ok;         /* the last attempt succeeded, and none has been running for 2 s */
+    bool taken;      /* another conductor has taken the database over: nothing is stored any more */
     mu_dur away;     /* how long it has failed, or a job has been running; 0 = neither */
     size_t jobs;     /* waiting or running */
     char error[512]; /* why not; "" = ok */

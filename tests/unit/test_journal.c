@@ -434,6 +434,17 @@ static void an_agent_is_in_a_batch_once(void **state)
     assert_string_equal(rows(f), "1:down,disabled:disk swap,1 2:up,disabled:disk swap,1");
 }
 
+static void a_batch_has_a_bound_of_rows(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint32_t i = 1; i <= MU_JOURNAL_BATCH_ROWS + 1; i++)
+        judge(f, add_agent(f, i), MU_DOWN);
+    settle(f);
+    assert_int_equal(flaky_count(ON_COMMIT), 2);
+    assert_int_equal(flaky.nrows, 1);
+}
+
 static void a_row_may_change_without_an_event(void **state)
 {
     struct fixture *f = *state;
@@ -884,6 +895,7 @@ int main(void)
         TEST(a_proposal_from_within_an_answer_waits_its_turn),
         TEST(a_verdict_is_no_whole_row),
         TEST(an_agent_is_in_a_batch_once),
+        TEST(a_batch_has_a_bound_of_rows),
         TEST(a_row_may_change_without_an_event),
         TEST(an_unknown_outcome_is_answered_once),
         TEST(proposals_are_turned_away_after_two_seconds),

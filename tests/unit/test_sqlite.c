@@ -345,10 +345,12 @@ static void a_newer_schema_is_refused_with_both_numbers(void **state)
 static void words_that_are_none_are_refused_by_row(void **state)
 {
     static const char *const spoilt[][2] = {
-        {"state = 'tired'", "row 2 has state 'tired'"},
-        {"state = 'up', state_reason = 'mood'", "row 2 has state_reason 'mood'"},
-        {"state_reason = '', uuid = 'x'", "row 2 has uuid 'x'"},
-        {"uuid = '11223344-5566-4788-9900-000000000002', status = 'on'", "row 2 has status 'on'"},
+        {"beats SET state = 'tired' WHERE agent", "row 2 has state 'tired'"},
+        {"beats SET state = 'up', state_reason = 'mood' WHERE agent",
+         "row 2 has state_reason 'mood'"},
+        {"agents SET uuid = 'x' WHERE id", "row 2 has uuid 'x'"},
+        {"agents SET uuid = '11223344-5566-4788-9900-000000000002', status = 'on' WHERE id",
+         "row 2 has status 'on'"},
     };
     struct fixture *f = *state;
     char sql[256];
@@ -358,7 +360,7 @@ static void words_that_are_none_are_refused_by_row(void **state)
     assert_int_equal(commit_row(f, 1), 0);
     assert_int_equal(commit_row(f, 2), 0);
     for (size_t i = 0; i < MU_ARRAY_LEN(spoilt); i++) {
-        snprintf(sql, sizeof(sql), "UPDATE agents SET %s WHERE id = 2", spoilt[i][0]);
+        snprintf(sql, sizeof(sql), "UPDATE %s = 2", spoilt[i][0]);
         by_hand(f, sql);
         assert_int_equal(mu_store_sqlite.load(f->st, count_one, &n, &f->err), MU_ECORRUPT);
         expect_text(f, spoilt[i][1]);
@@ -528,6 +530,64 @@ static void upgrade_starts_from_nothing_too(void **state)
     assert_int_equal(f->boot.epoch, 1);
 }
 
+/* A fleet that schema 1 has left behind. */
+static void make_schema_1(struct fixture *f)
+{
+    by_hand(f, mu_schema_sqlite[0]);
+    by_hand(f,
+            "PRAGMA application_id = 1297437524; PRAGMA user_version = 1;"
+            "UPDATE meta SET value = 5 WHERE key = 'epoch';"
+            "UPDATE meta SET value = 200001 WHERE key = 'event_limit';"
+            "UPDATE meta SET value = 3 WHERE key = 'next_row';"
+            "INSERT INTO agents VALUES"
+            " (1, '11223344-5566-4788-9900-000000000001', 'a', 'h1', 'z', '{}', '1', 'enabled', '',"
+            "  0, '', 7, 'down', 'silence', 4000, 3000, 1, 2, 3, 4, 10000),"
+            " (2, '11223344-5566-4788-9900-000000000002', 'a', 'h2', 'z', '{}', '1', 'disabled',"
+            "  'why', 1, 'so', 8, 'up', 'joined', 5000, 3000, 1, 2, 3, 4, 10000);"
+            "INSERT INTO beats VALUES (1, 3500, 70), (2, 5500, 80);"
+            "INSERT INTO events VALUES"
+            " (3, 4000, 'a@h1', '', 'state', 'suspect', 'down', 'silence', '{}'),"
+            " (200000, 5000, 'a@h1', '', 'state', 'down', 'up', 'heard', '{}');");
+}
+
+static int tell_row(void *ctx, const struct mu_row *row, const struct mu_payload *payload)
+{
+    char *out = ctx;
+
+    snprintf(out + strlen(out), 300 - strlen(out), "%u %s %s %d %d %d;", row->id,
+             mu_state_text(row->state), mu_reason_text(row->state_reason), (int)row->state_since,
+             (int)row->last_seen, (int)row->report_count);
+    return 0;
+}
+
+static int tell_event(void *ctx, const struct mu_event_row *event)
+{
+    char *out = ctx;
+
+    snprintf(out + strlen(out), 300 - strlen(out), "%d %s;", (int)event->seq, event->to);
+    return 0;
+}
+
+static void an_older_schema_is_brought_up_to_date(void **state)
+{
+    const struct mu_event_query query = {.limit = 10, .agent = "a@h1"};
+    struct fixture *f = *state;
+    struct mu_event_span span;
+    char text[300] = "";
+
+    make_schema_1(f);
+    open_store(f);
+    assert_int_equal(f->boot.epoch, 6);
+    assert_int_equal(f->boot.row, 3);
+    assert_int_equal(mu_store_sqlite.load(f->st, tell_row, text, &f->err), 0);
+    assert_string_equal(text, "1 down silence 4000 3500 70;2 up joined 5000 5500 80;");
+    *text = '\0';
+    assert_int_equal(mu_store_sqlite.events(f->st, &query, &span, tell_event, text, &f->err), 0);
+    assert_string_equal(text, "3 down;200000 up;");
+    assert_int_equal(commit_row(f, 4), 0);
+    assert_int_equal(rows_in(f), 3);
+}
+
 static void backup_wants_a_database_and_a_folder(void **state)
 {
     struct fixture *f = *state;
@@ -655,6 +715,7 @@ int main(void)
         TEST(status_tells_what_is_there),
         TEST(upgrade_wants_the_conductor_stopped),
         TEST(upgrade_starts_from_nothing_too),
+        TEST(an_older_schema_is_brought_up_to_date),
         TEST(backup_wants_a_database_and_a_folder),
         TEST(the_pages_queries_run),
         TEST(views_show_times_as_text),
