@@ -140,9 +140,6 @@ static int put_row(struct rows *rows, const struct mu_row *row, struct mu_err *e
     put_number(rows, row->forced_down);
     put_text(rows, row->forced_reason);
     put_number(rows, row->revision);
-    put_text(rows, mu_state_text(row->state));
-    put_text(rows, mu_reason_text(row->state_reason));
-    put_number(rows, (uint64_t)row->state_since);
     put_number(rows, (uint64_t)row->joined_at);
     put_number(rows, row->start_id);
     put_number(rows, row->incarnation);
@@ -165,6 +162,30 @@ static int by_id(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* What a row of `beats` becomes, or one of `told`. */
+static int put_verdict(struct rows *rows, const struct mu_verdict *verdict, struct mu_err *err)
+{
+    put_number(rows, verdict->row);
+    put_number(rows, (uint64_t)verdict->last_seen);
+    put_number(rows, verdict->report_count);
+    put_text(rows, mu_state_text(verdict->state));
+    put_text(rows, mu_reason_text(verdict->reason));
+    put_number(rows, (uint64_t)verdict->since);
+    return next(rows, err);
+}
+
+static int put_row_beat(struct rows *rows, const struct mu_row *row, struct mu_err *err)
+{
+    return put_verdict(rows,
+                       &(struct mu_verdict){.row = row->id,
+                                            .state = row->state,
+                                            .reason = row->state_reason,
+                                            .since = row->state_since,
+                                            .last_seen = row->last_seen,
+                                            .report_count = row->report_count},
+                       err);
+}
+
 /* Locks are taken, and pages filled, in the order of the ids. */
 static int put_sorted_rows(struct mu_mysql *db, const struct mu_batch *batch, struct place *places,
                            struct mu_err *err)
@@ -181,45 +202,11 @@ static int put_sorted_rows(struct mu_mysql *db, const struct mu_batch *batch, st
         rv = put_row(&rows, &batch->rows[places[i].at], err);
     if (!rv)
         rv = send_rows(&rows, err);
-    for (size_t i = 0; i < n && !rv; i++) {
-        const struct mu_row *row = &batch->rows[places[i].at];
-        put_number(&beats, row->id);
-        put_number(&beats, (uint64_t)row->last_seen);
-        put_number(&beats, row->report_count);
-        rv = next(&beats, err);
-    }
+    for (size_t i = 0; i < n && !rv; i++)
+        rv = put_row_beat(&beats, &batch->rows[places[i].at], err);
     if (!rv)
         rv = send_rows(&beats, err);
     return rv || !n ? rv : raise_meta(db, "next_row", (uint64_t)places[n - 1].id + 1, err);
-}
-
-/* What is to be changed of a row that is there; of a beat, State says nothing. */
-static int put_told(struct rows *rows, const struct mu_verdict *verdict, struct mu_err *err)
-{
-    put_number(rows, verdict->row);
-    put_text(rows, mu_state_text(verdict->state));
-    put_text(rows, mu_reason_text(verdict->reason));
-    put_number(rows, (uint64_t)verdict->since);
-    put_number(rows, (uint64_t)verdict->last_seen);
-    put_number(rows, verdict->report_count);
-    return next(rows, err);
-}
-
-static int change_beats(struct mu_mysql *db, struct mu_err *err)
-{
-    return mu_mysql_run(db, err,
-                        "UPDATE told t STRAIGHT_JOIN beats b ON b.agent = t.id SET"
-                        " b.last_seen_at = t.last_seen_at, b.report_count = t.report_count");
-}
-
-static int change_states(struct mu_mysql *db, struct mu_err *err)
-{
-    int rv = mu_mysql_run(db, err,
-                          "UPDATE told t STRAIGHT_JOIN agents a ON a.id = t.id SET"
-                          " a.state = t.state, a.state_reason = t.state_reason,"
-                          " a.state_since = t.state_since");
-
-    return rv ? rv : change_beats(db, err);
 }
 
 /* Tells the server of @n verdicts, in the order of @places, and has them done. */
@@ -230,10 +217,15 @@ static int put_verdicts(struct mu_mysql *db, const struct mu_verdict *verdicts,
     int rv = mu_mysql_run(db, err, "DELETE FROM told");
 
     for (size_t i = 0; i < n && !rv; i++)
-        rv = put_told(&rows, &verdicts[places[i].at], err);
+        rv = put_verdict(&rows, &verdicts[places[i].at], err);
     if (!rv)
         rv = send_rows(&rows, err);
-    return rv ? rv : change_states(db, err);
+    return rv ? rv
+              : mu_mysql_run(db, err,
+                             "UPDATE told t STRAIGHT_JOIN beats b ON b.agent = t.agent SET"
+                             " b.last_seen_at = t.last_seen_at, b.report_count = t.report_count,"
+                             " b.state = t.state, b.state_reason = t.state_reason,"
+                             " b.state_since = t.state_since");
 }
 
 static int put_sorted_verdicts(struct mu_mysql *db, const struct mu_batch *batch,
@@ -362,6 +354,7 @@ static int commit(void *st, const struct mu_batch *batch, struct mu_err *err)
     return rv;
 }
 
+/* A beat says nothing of State. */
 static int put_beats(struct mu_mysql *db, const struct mu_beat_row *beats, size_t n,
                      struct mu_err *err)
 {
@@ -372,11 +365,14 @@ static int put_beats(struct mu_mysql *db, const struct mu_beat_row *beats, size_
         const struct mu_verdict heard = {.row = beats[i].row,
                                          .last_seen = beats[i].last_seen,
                                          .report_count = beats[i].report_count};
-        rv = put_told(&rows, &heard, err);
+        rv = put_verdict(&rows, &heard, err);
     }
     if (!rv)
         rv = send_rows(&rows, err);
-    return rv ? rv : change_beats(db, err);
+    return rv ? rv
+              : mu_mysql_run(db, err,
+                             "UPDATE told t STRAIGHT_JOIN beats b ON b.agent = t.agent SET"
+                             " b.last_seen_at = t.last_seen_at, b.report_count = t.report_count");
 }
 
 static int checkpoint(void *st, const struct mu_beat_row *beats, size_t n, struct mu_err *err)
@@ -460,15 +456,15 @@ static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *m
 
 static int bad_row(struct mu_err *err, MYSQL_ROW row, const char *column, const char *value)
 {
-    return mu_err_set(err, MU_ECORRUPT, "agents: row %s has %s '%.40s', which is none", row[0],
-                      column, value);
+    return mu_err_set(err, MU_ECORRUPT, "row %s has %s '%.40s', which is none", row[0], column,
+                      value);
 }
 
 /* The words that people read become codes again. */
 static int read_words(MYSQL_ROW from, struct mu_row *row, struct mu_ident *ident,
                       struct mu_err *err)
 {
-    const char *uuid = from[1], *status = from[7], *state = from[12], *reason = from[13];
+    const char *uuid = from[1], *status = from[7], *state = from[20], *reason = from[21];
     int state_code = mu_state_parse(state), reason_code = mu_reason_parse(reason);
 
     if (mu_uuid_parse(uuid, ident->uuid))
@@ -502,15 +498,15 @@ static int read_row(MYSQL_ROW from, struct mu_row *row, struct mu_ident *ident, 
         .forced_down = *from[9] != '0',
         .forced_reason = from[10],
         .revision = (uint32_t)number(from[11]),
-        .state_since = strtoll(from[14], NULL, 10),
-        .joined_at = strtoll(from[15], NULL, 10),
-        .start_id = number(from[16]),
-        .incarnation = number(from[17]),
-        .session = number(from[18]),
-        .index = (uint32_t)number(from[19]),
-        .interval_ms = (uint32_t)number(from[20]),
-        .last_seen = from[21] ? strtoll(from[21], NULL, 10) : 0,
-        .report_count = number(from[22]),
+        .joined_at = strtoll(from[12], NULL, 10),
+        .start_id = number(from[13]),
+        .incarnation = number(from[14]),
+        .session = number(from[15]),
+        .index = (uint32_t)number(from[16]),
+        .interval_ms = (uint32_t)number(from[17]),
+        .last_seen = strtoll(from[18], NULL, 10),
+        .report_count = number(from[19]),
+        .state_since = strtoll(from[22], NULL, 10),
     };
     return read_words(from, row, ident, err);
 }
@@ -519,9 +515,9 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
 {
     static const char sql[] =
         "SELECT a.id, uuid, `binary`, host, zone, labels, version, status, disabled_reason,"
-        " forced_down, forced_reason, revision, state, state_reason, state_since, joined_at,"
-        " start_id, incarnation, session, session_index, report_interval_ms,"
-        " last_seen_at, report_count, p.bytes"
+        " forced_down, forced_reason, revision, joined_at, start_id, incarnation, session,"
+        " session_index, report_interval_ms, IFNULL(last_seen_at, 0), IFNULL(report_count, 0),"
+        " IFNULL(state, ''), IFNULL(state_reason, ''), IFNULL(state_since, 0), p.bytes"
         " FROM agents a LEFT JOIN beats b ON b.agent = a.id LEFT JOIN payloads p ON p.agent = a.id"
         " ORDER BY a.id";
     struct mu_mysql *db = st;

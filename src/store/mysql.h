@@ -11,31 +11,33 @@
 #include "store/driver.h"
 #include "store/mysql_url.h"
 
-#define MU_MYSQL_IDLE (30 * MU_SEC) /* a quarter of the time after which the server lets go of us  \
-                                     */
-#define MU_MYSQL_CHUNK   500        /* rows that go to the server in one message */
-#define MU_MYSQL_COLUMNS 21         /* of the widest table */
+#define MU_MYSQL_IDLE                                                                              \
+    (30 * MU_SEC)            /* a quarter of the time after which the server lets go of us         \
+                              */
+#define MU_MYSQL_CHUNK   500 /* rows that go to the server in one message */
+#define MU_MYSQL_COLUMNS 18  /* of the widest table */
 
 /* Statements that are kept prepared: what their parameters are, and their SQL. u and i are whole
  * numbers without and with sign, t is a text. All are given arrays of values, so that many rows
  * cost one message. `x = x` counts no row that is there already, and unlike IGNORE hides no error.
  */
 #define MU_MYSQL_STATEMENTS(X)                                                                     \
-    X(ROW, "uttttttttututtiiuuuuu",                                                                \
-      "INSERT INTO agents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  \
+    X(ROW, "uttttttttutuiuuuuu",                                                                   \
+      "INSERT INTO agents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"           \
       " ON DUPLICATE KEY UPDATE zone = VALUES(zone), labels = VALUES(labels),"                     \
       " version = VALUES(version), status = VALUES(status),"                                       \
       " disabled_reason = VALUES(disabled_reason), forced_down = VALUES(forced_down),"             \
       " forced_reason = VALUES(forced_reason), revision = VALUES(revision),"                       \
-      " state = VALUES(state), state_reason = VALUES(state_reason),"                               \
-      " state_since = VALUES(state_since), joined_at = VALUES(joined_at),"                         \
+      " joined_at = VALUES(joined_at),"                                                            \
       " start_id = VALUES(start_id), incarnation = VALUES(incarnation),"                           \
       " session = VALUES(session), session_index = VALUES(session_index),"                         \
       " report_interval_ms = VALUES(report_interval_ms)")                                          \
-    X(ROW_BEAT, "uiu",                                                                             \
-      "INSERT INTO beats VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE"                                 \
-      " last_seen_at = VALUES(last_seen_at), report_count = VALUES(report_count)")                 \
-    X(TOLD_ROW, "uttiiu", "INSERT INTO told VALUES (?, ?, ?, ?, ?, ?)")                            \
+    X(ROW_BEAT, "uiutti",                                                                          \
+      "INSERT INTO beats VALUES (?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE"                        \
+      " last_seen_at = VALUES(last_seen_at), report_count = VALUES(report_count),"                 \
+      " state = VALUES(state), state_reason = VALUES(state_reason),"                               \
+      " state_since = VALUES(state_since)")                                                        \
+    X(TOLD_ROW, "uiutti", "INSERT INTO told VALUES (?, ?, ?, ?, ?, ?)")                            \
     X(DELETE_ROW, "u", "DELETE FROM agents WHERE id = ?")                                          \
     X(DELETE_BEAT, "u", "DELETE FROM beats WHERE agent = ?")                                       \
     X(DELETE_PAYLOAD, "u", "DELETE FROM payloads WHERE agent = ?")                                 \
@@ -88,12 +90,12 @@ int mu_mysql_backup(const struct mu_addr *addr, const char *path, struct mu_err 
 /* Puts what the connection or @stmt (NULL = the connection) complains of into words. */
 int mu_mysql_fail(struct mu_mysql *db, MYSQL_STMT *stmt, struct mu_err *err);
 
-/* A table of the connection's own, in memory: what is to be changed of rows that are there. To join
- * it with them takes two thirds of the time that as many UPDATEs in one message take. */
+/* A table of the connection's own, in memory: what is to be changed of `beats` that are there. To
+ * join it with them takes two thirds of the time that as many UPDATEs in one message take. */
 #define MU_MYSQL_TOLD                                                                              \
-    "CREATE TEMPORARY TABLE told (id INT UNSIGNED NOT NULL, state VARCHAR(16) NOT NULL,"           \
-    " state_reason VARCHAR(64) NOT NULL, state_since BIGINT NOT NULL, last_seen_at BIGINT NOT"     \
-    " NULL, report_count BIGINT UNSIGNED NOT NULL) ENGINE=MEMORY"                                  \
+    "CREATE TEMPORARY TABLE told (agent INT UNSIGNED NOT NULL, last_seen_at BIGINT NOT NULL,"      \
+    " report_count BIGINT UNSIGNED NOT NULL, state VARCHAR(16) NOT NULL, state_reason VARCHAR(64)" \
+    " NOT NULL, state_since BIGINT NOT NULL) ENGINE=MEMORY"                                        \
     " CHARACTER SET ascii COLLATE ascii_nopad_bin"
 
 /* Runs a statement without rows. */
