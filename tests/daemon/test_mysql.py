@@ -280,14 +280,14 @@ class Trouble(Base):
         with first:
             self.put(first, 'a@h')
             first.signal(signal.SIGSTOP)
-            self.addCleanup(first.kill)
             self.server.sql(f"KILL {self.number('SELECT connection FROM holder')}")
             with second:
                 self.put(second, 'b@h')
                 before = [self.server.sql(f'SELECT * FROM {table}', self.database) for table in TABLES]
                 first.signal(signal.SIGCONT)
                 self.assertIn(self.disable(first, 'a@h', 'x').status, (500, 503))
-                wait.until(lambda: 'taken over' in first.web.get('/readyz?verbose').text, first.log)
+                self.assertNotEqual(first.process.wait(wait.PATIENCE), 0)
+                self.assertIn('taken over', first.log())
                 self.assertEqual([self.server.sql(f'SELECT * FROM {table}', self.database) for table in TABLES],
                                  before)
                 self.assertTrue(second.web.ready())
