@@ -102,13 +102,13 @@ char *mu_uuid_text(const uint8_t uuid[16], char out[MU_UUID_TEXT])
     return out;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* Of a digit its value and 1; 0 = none. A start reads a million UUIDs, and no branch on their
+ * digits is foretold. */
+static const uint8_t hex_digit[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 int mu_uuid_parse(const char *text, uint8_t uuid[16])
 {
@@ -118,12 +118,12 @@ int mu_uuid_parse(const char *text, uint8_t uuid[16])
     if (strlen(text) != MU_UUID_TEXT - 1)
         return MU_EINVAL;
     for (int i = 0; i < MU_UUID_TEXT - 1; i++) {
-        int digit = hex_digit(text[i]);
-        if (uuid_shape[i] == '-' ? text[i] != '-' : digit < 0)
+        int digit = hex_digit[(uint8_t)text[i]];
+        if (uuid_shape[i] == '-' ? text[i] != '-' : !digit)
             return MU_EINVAL;
         if (uuid_shape[i] == '-')
             continue;
-        bytes[nibble / 2] = (uint8_t)(bytes[nibble / 2] << 4 | digit);
+        bytes[nibble / 2] = (uint8_t)(bytes[nibble / 2] << 4 | (digit - 1));
         nibble++;
     }
     memcpy(uuid, bytes, sizeof(bytes));

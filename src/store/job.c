@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 
-#define TRIM_SLICE 5000 /* rows deleted before other jobs get their turn */
+#define TRIM_SLICE 2000 /* rows deleted before other jobs get their turn */
 
 static int keep_event(void *ctx, const struct mu_event_row *event)
 {

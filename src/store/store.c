@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/plugin.h"
+#include "base/stat.h"
 #include "loop/alarm.h"
 #include "store/drivers.h"
 #include "store/job.h"
@@ -174,15 +175,33 @@ static void note_failure(struct mu_store *store, const struct mu_store_job *job)
     store->error[sizeof(store->error) - 1] = '\0';
 }
 
+static enum mu_stat stat_of(const struct mu_store_job *job)
+{
+    switch (job->kind) {
+    case MU_JOB_COMMIT:
+        return MU_STAT_COMMIT;
+    case MU_JOB_CHECKPOINT:
+        return MU_STAT_CHECKPOINT;
+    case MU_JOB_TRIM:
+        return MU_STAT_TRIM;
+    default:
+        return MU_STATS;
+    }
+}
+
 /* A read that succeeds says nothing about a disk that is full. */
 static void note_success(struct mu_store *store, const struct mu_store_job *job)
 {
+    double seconds = (double)job->took / (double)MU_SEC;
+
     store->lost_connection = false;
     store->pause = PAUSE_FIRST;
     if (is_write(job))
         store->writes++;
     if (job->kind == MU_JOB_COMMIT)
-        store->write_seconds = (double)job->took / (double)MU_SEC;
+        store->write_seconds = seconds;
+    if (stat_of(job) != MU_STATS)
+        mu_stat_observe(stat_of(job), seconds);
     if (store->failing_write && !is_write(job))
         return;
     store->failing = store->failing_write = false;

@@ -444,6 +444,30 @@ static int check_words(void *ctx, const struct mu_event_row *event)
     return MU_EFULL; /* and is handed on */
 }
 
+/* A restored backup goes on a thousand million numbers further on. */
+static void an_agents_events_are_found_across_gaps(void **state)
+{
+    static const uint64_t starts[] = {5, 65535, 2000000, UINT64_C(1002000000)};
+    struct fixture *f = *state;
+    struct mu_event_span span;
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(starts); i++)
+        commit_events(f, starts[i], starts[i] + 2);
+#define FIND(...)                                                                                  \
+    find(f, (struct mu_event_query){__VA_ARGS__, .agent = "nova-compute@cmp-1"}, &span)
+    assert_string_equal(FIND(.limit = 9), "5 7 65535 65537 2000001 1002000001");
+    assert_string_equal(FIND(.limit = 3), "5 7 65535");
+    assert_string_equal(FIND(.limit = 3, .newest = true), "65537 2000001 1002000001");
+    assert_string_equal(FIND(.limit = 2, .since = 65535), "65537 2000001");
+    assert_string_equal(FIND(.limit = 9, .newest = true, .since = 65535),
+                        "65537 2000001 1002000001");
+    assert_string_equal(FIND(.limit = 9, .kind = "state", .since = 2000001), "1002000001");
+    assert_string_equal(FIND(.limit = 9, .kind = "status"), "");
+    assert_string_equal(FIND(.limit = 9, .since = 1002000001), "");
+    assert_int_equal(span.newest, 1002000002);
+#undef FIND
+}
+
 static void an_event_is_kept_in_words(void **state)
 {
     struct fixture *f = *state;
@@ -732,6 +756,7 @@ static void a_kill_loses_nothing_that_was_acknowledged(void **state)
     X(a_verdict_changes_state_and_beats_alone)                                                     \
     X(a_name_may_go_and_come_in_one_batch)                                                         \
     X(events_are_found_by_number_agent_and_kind)                                                   \
+    X(an_agents_events_are_found_across_gaps)                                                      \
     X(an_event_is_kept_in_words)                                                                   \
     X(the_latest_payload_wins)                                                                     \
     X(a_checkpoint_moves_beats_alone)                                                              \

@@ -4,18 +4,28 @@
 import os
 import shutil
 import sqlite3
-import subprocess
 import tempfile
 import unittest
 
 from lib import away, tap, wait
-from lib.conductor import SOAK, Conductor, muster
+from lib.conductor import Conductor, muster
 
-FROZEN = 60 if SOAK else 8
 NOBODY = 65534
 
 
-class Refused(away.Refused, unittest.TestCase):
+class Refused(unittest.TestCase):
+    def refuse(self, c, *words):
+        """Expects that @c ends with one line that has @words."""
+        self.addCleanup(c.clean)
+        before = len(c.log()) if os.path.exists(c.log_file) else 0
+        c.launch()
+        self.assertNotEqual(c.process.wait(wait.PATIENCE), 0)
+        log = c.log()[before:]
+        self.assertEqual(log.count('\n'), 1, log)
+        for word in words:
+            self.assertIn(word, log)
+        self.assertFalse(os.path.exists(c.ports_file))
+
     def test_a_second_conductor_names_the_first(self):
         with Conductor() as first:
             self.refuse(Conductor(store=first.store), str(first.process.pid), first.db)
@@ -107,12 +117,14 @@ class Db(unittest.TestCase):
             self.assertIn('up to date', result.stdout)
 
 
-class Away(away.Away, unittest.TestCase):
+class Away(away.Away):
+    """As in lib/away.py, with a file."""
+
     def test_a_frozen_store_stops_nothing(self):
         with Conductor() as c:
             db = sqlite3.connect(c.db, isolation_level=None, check_same_thread=False)
             self.addCleanup(db.close)
-            self.away(c, lambda: db.execute('BEGIN EXCLUSIVE'), lambda: db.execute('ROLLBACK'), FROZEN)
+            self.away(c, lambda: db.execute('BEGIN EXCLUSIVE'), lambda: db.execute('ROLLBACK'), away.FROZEN)
 
     def test_a_file_that_is_taken_away_stops_nothing(self):
         with Conductor() as c:
@@ -129,36 +141,7 @@ class Away(away.Away, unittest.TestCase):
         c.prefix = ['nsenter', '-t', str(holder), '-m', '-r', *(['-U'] if os.geteuid() else [])]
         c.start()
         filler = f'/proc/{holder}/root{disk}/filler'
-
-        def fill():
-            with open(filler, 'wb', buffering=0) as file:
-                for size in (65536, 256):
-                    try:
-                        while True:
-                            file.write(bytes(size))
-                    except OSError:
-                        pass
-
-        self.away(c, fill, lambda: os.unlink(filler), 5)
-
-    def mount(self, folder):
-        """Mounts 2 MB at @folder, for a process of ours alone. Returns its pid."""
-        # in a chroot nothing can be said of how mounts spread, and they must be looked after
-        for spread in ([], ['--propagation', 'unchanged']):
-            holder = subprocess.Popen(
-                ['unshare', '-m' if os.geteuid() == 0 else '-rm', *spread, 'sh', '-c',
-                 'mount -t tmpfs -o size=2m none "$0" && echo && exec sleep 3600', folder],
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-            self.addCleanup(holder.wait)
-            self.addCleanup(holder.kill)
-            self.addCleanup(holder.stdout.close)
-            mounted = holder.stdout.readline() == b'\n'
-            if os.path.ismount(folder):
-                subprocess.run(['umount', folder], check=True)
-                mounted = False
-            if mounted:
-                return holder.pid
-        self.skipTest("no file system of one's own may be mounted here")
+        self.away(c, lambda: away.fill(filler), lambda: os.unlink(filler), 5)
 
 
 if __name__ == '__main__':

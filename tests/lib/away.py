@@ -1,32 +1,30 @@
-"""What tests of every store have in common: a conductor that does not start without its store, and one
-that goes on when the store is away."""
+"""The store is not to be had; beats and verdicts go on, and it comes back by itself."""
 
 import os
+import subprocess
 import time
+import unittest
 
 from lib import wait
+from lib.conductor import SOAK
 from lib.wire import Sender
 
-
-class Refused:
-    """Beside unittest.TestCase."""
-
-    def refuse(self, c, *words):
-        """Expects that @c ends with one line that has @words."""
-        self.addCleanup(c.clean)
-        before = len(c.log()) if os.path.exists(c.log_file) else 0
-        c.launch()
-        self.assertNotEqual(c.process.wait(wait.PATIENCE), 0)
-        log = c.log()[before:]
-        self.assertEqual(log.count('\n'), 1, log)
-        for word in words:
-            self.assertIn(word, log)
-        self.assertFalse(os.path.exists(c.ports_file))
+FROZEN = 60 if SOAK else 8
 
 
-class Away:
-    """The store is not to be had; beats and verdicts go on, and it comes back by itself. Beside
-    unittest.TestCase."""
+def fill(path):
+    """Takes all the room there is for a file."""
+    with open(path, 'wb', buffering=0) as file:
+        for size in (65536, 256):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass
+
+
+class Away(unittest.TestCase):
+    """A test that takes a conductor's store away, and gives it back."""
 
     def disable(self, c, name, reason):
         return c.web.ask('PUT', f'/v1/agents/{name}/status', {'status': 'disabled', 'reason': reason})
@@ -54,7 +52,7 @@ class Away:
             self.assertEqual(c.web.get('/livez').status, 200)
             self.assertLess(time.monotonic() - began, 1)
             time.sleep(0.2)
-        self.assertGreater(living.acked, acked)
+        wait.until(lambda: living.acked > acked, c.log)
         self.assertEqual({s for n, s in c.states().items() if 'living' in n}, {'up'})
         give_back()
         wait.until(c.web.ready, c.log, patience=30)
@@ -71,3 +69,22 @@ class Away:
         self.assertEqual(agents['a@dying']['state'], 'down')
         self.assertEqual(agents['a1@living']['disabled_reason'], 'y')
         self.assertEqual(c.downs(), ['a@dying'])
+
+    def mount(self, folder):
+        """Mounts 2 MB at @folder, for a process of ours alone. Returns its pid."""
+        # in a chroot nothing can be said of how mounts spread, and they must be looked after
+        for spread in ([], ['--propagation', 'unchanged']):
+            holder = subprocess.Popen(
+                ['unshare', '-m' if os.geteuid() == 0 else '-rm', *spread, 'sh', '-c',
+                 'mount -t tmpfs -o size=2m none "$0" && echo && exec sleep 3600', folder],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            self.addCleanup(holder.wait)
+            self.addCleanup(holder.kill)
+            self.addCleanup(holder.stdout.close)
+            mounted = holder.stdout.readline() == b'\n'
+            if os.path.ismount(folder):
+                subprocess.run(['umount', folder], check=True)
+                mounted = False
+            if mounted:
+                return holder.pid
+        self.skipTest("no file system of one's own may be mounted here")

@@ -27,7 +27,7 @@ log_line_prefix = '%m [%p] '
 """
 # Over TCP a password is wanted, by the socket none.
 HBA = """
-local all all trust
+local all,replication all trust
 host all all 127.0.0.1/32 scram-sha-256
 """
 
@@ -54,13 +54,15 @@ def as_other():
 class Server:
     PASSWORD = 's3cret'
 
-    def __init__(self, conf=''):
-        self.prefix, user = as_other()
+    def __init__(self, conf='', prefix=()):
+        """@prefix: what its programs are run by, for example in a namespace of their own."""
+        other, user = as_other()
+        self.prefix = [*prefix, *other]
         self.folder = tempfile.mkdtemp(prefix='muster-test-')
         self.data = os.path.join(self.folder, 'data')
         self.log_file = os.path.join(self.folder, 'log')
         self.port = Port()
-        self.process = None
+        self.process = self.follower = None
         if user:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         os.chmod(self.folder, 0o755)  # the socket is for everybody
@@ -78,11 +80,14 @@ class Server:
         return done.stdout
 
     def start(self):
-        with open(self.log_file, 'ab') as log:
-            self.process = subprocess.Popen([*self.prefix, program('postgres'), '-D', self.data], cwd='/',
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.process = self.launch(self.data)
         wait.until(self.answers, self.log, patience=60)
         return self
+
+    def launch(self, data, *args):
+        with open(self.log_file, 'ab') as log:
+            return subprocess.Popen([*self.prefix, program('postgres'), '-D', data, *args], cwd='/',
+                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def answers(self):
         if self.process.poll() is not None:
@@ -108,10 +113,11 @@ class Server:
 
     def url(self, schema=None, password=None, user='muster', database='postgres'):
         """Of a place in @database: by the socket, or by TCP with @password."""
-        query = f'?options=-csearch_path%3D{schema}' if schema else '?'
-        if password is not None:
-            return f'postgresql://{user}:{password}@127.0.0.1:{self.port.number}/{database}{query}'
-        return f'postgresql://{user}@/{database}{query}&host={self.folder}&port={self.port.number}'
+        place = f'{user}@' if password is None else f'{user}:{password}@127.0.0.1:{self.port.number}'
+        query = [] if password is not None else [f'host={self.folder}', f'port={self.port.number}']
+        if schema:
+            query.append(f'options=-csearch_path%3D{schema}')
+        return f'postgresql://{place}/{database}' + ('?' + '&'.join(query) if query else '')
 
     def places(self, n):
         """Makes @n empty schemas. Returns the URL, with {n} for their number."""
@@ -146,12 +152,40 @@ class Server:
         if self.process:
             self.process.wait()
 
+    def stand_by(self):
+        """Starts another server that follows this one, which from now on answers nothing that the
+        other does not have."""
+        self.copy = self.data + '-copy'
+        self.run('pg_basebackup', '-D', self.copy, '-R', '-c', 'fast', '-h', self.folder,
+                 '-p', str(self.port.number), '-U', 'muster')
+        self.copy_port = Port()
+        self.follower = self.launch(self.copy, '-c', f'port={self.copy_port.number}')
+        wait.until(lambda: self.psql("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"), self.log)
+        self.psql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.psql('SELECT pg_reload_conf()')
+        wait.until(lambda: self.psql("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"), self.log)
+
+    def fail_over(self):
+        """This one dies; the other has its address, and only reads until promote()."""
+        self.kill()
+        self.follower.send_signal(signal.SIGINT)
+        self.follower.wait(60)
+        self.copy_port.close()
+        self.data = self.copy
+        self.start()
+
+    def promote(self):
+        self.psql('SELECT pg_promote()')
+
     def stop(self):
         self.process.send_signal(signal.SIGINT)  # who is connected is cut off
         self.process.wait(60)
 
     def clean(self):
         self.kill()
+        if self.follower and self.follower.poll() is None:
+            self.follower.send_signal(signal.SIGQUIT)
+            self.follower.wait()
         self.port.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
