@@ -9,7 +9,7 @@ from lib import wait
 from lib.conductor import SOAK
 from lib.wire import Sender
 
-FROZEN = 60 if SOAK else 8
+FROZEN = 120 if SOAK else 8
 
 
 def fill(path):
