@@ -3,14 +3,20 @@
 looked at by contract/store.c."""
 
 import os
+import re
+import shutil
 import signal
+import subprocess
+import tempfile
 import threading
+import unittest
 from urllib.parse import quote
 
 from lib import away, tap, wait
-from lib.conductor import Conductor, muster
+from lib.conductor import SOAK, Conductor, muster
 from lib.mariadb import PASSWORD, USER, Server, Session
 
+PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
 AWAY = 4  # seconds
 SECRETS = PASSWORD, quote(PASSWORD, safe='')
 TABLES = ('agents', 'beats', 'events', 'history', 'meta')
@@ -170,6 +176,72 @@ class Beside(Base):
             self.assertEqual(self.server.sql("SELECT `from`, `to`, reason FROM history WHERE kind = 'status'",
                                              self.database), [['enabled', 'disabled', 'disk']])
 
+    def test_the_pages_queries_run(self):
+        with open(PAGE, encoding='utf-8') as page:
+            text = page.read()
+        queries = re.findall(r'```mariadb\n(.*?)```', text, re.S)
+        queries += [q for q in re.findall(r'```sql\n(.*?)```', text, re.S)
+                    if not re.search(r'json_|strftime|printf|"|binary', q)]
+        self.assertGreater(len(queries), 8)
+        with self.conductor() as c:
+            self.put(c, 'nova-compute@cmp-1')
+            self.disable(c, 'nova-compute@cmp-1', 'disk')
+            answers = [self.server.sql(query, self.database) for query in queries]
+        self.assertIn([['nova-compute', 'up', '1']], answers)
+        self.assertIn([['nova-compute', 'cmp-1', '0' * 16]], answers)
+
+
+class Ways(Base):
+    """How a server is reached."""
+
+    def test_by_its_socket(self):
+        c = self.conductor(self.server.url(self.database).replace(f'127.0.0.1:{self.server.port.number}', '')
+                           + f'?unix_socket={self.server.socket}')
+        with c:
+            self.assertTrue(c.web.ready())
+
+    def test_by_tls_with_a_certificate_that_is_right(self):
+        folder = self.certificates()
+        options = [f'--ssl-{key}={folder}/{name}.pem' for key, name in (('ca', 'ca'), ('cert', 'server'),
+                                                                       ('key', 'server-key'))]
+        with Server(options) as server:
+            url = server.place('fleet')
+            server.sql(f'ALTER USER {USER} REQUIRE X509')
+            ours = f'&ssl_cert={folder}/client.pem&ssl_key={folder}/client-key.pem'
+            for query, words in ((f'?ssl_ca={folder}/other.pem{ours}', 'ertificate'),
+                                 (f'?ssl_ca={folder}/ca.pem', 'password_file'),
+                                 ('', 'password_file')):
+                with self.subTest(query=query):
+                    c = self.conductor(url + query)
+                    self.assertNotEqual(c.launch().process.wait(wait.PATIENCE), 0)
+                    self.assertIn(words, c.log())
+            with self.conductor(f'{url}?ssl_ca={folder}/ca.pem{ours}') as c:
+                self.assertTrue(c.web.ready())
+            status = muster('db', 'status', '--store', self.server.url(self.database) + f'?ssl_ca={folder}/ca.pem')
+            self.assertEqual(status.returncode, 1)  # that server speaks no TLS
+            self.assertIn('SSL', status.stderr)
+
+    def certificates(self):
+        """Two authorities, and what the first one has signed."""
+        folder = tempfile.mkdtemp(prefix='muster-test-')
+        self.addCleanup(shutil.rmtree, folder)
+        os.chmod(folder, 0o755)
+
+        def openssl(*args):
+            subprocess.run(['openssl', *args], cwd=folder, check=True, capture_output=True)
+
+        for name in ('ca', 'other'):
+            openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', f'/CN={name}', '-days', '2',
+                    '-keyout', f'{name}-key.pem', '-out', f'{name}.pem')
+        for name in ('server', 'client'):
+            openssl('req', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=127.0.0.1', '-keyout', f'{name}-key.pem',
+                    '-out', f'{name}.csr')
+            openssl('x509', '-req', '-in', f'{name}.csr', '-CA', 'ca.pem', '-CAkey', 'ca-key.pem', '-CAcreateserial',
+                    '-days', '2', '-out', f'{name}.pem')
+        for name in os.listdir(folder):
+            os.chmod(os.path.join(folder, name), 0o644)  # the server is another user
+        return folder
+
 
 class Away(Base):
     def away(self, c, *args):
@@ -296,6 +368,18 @@ class Trouble(Base):
                 self.assertIn('taken over', first.log())
                 self.assertEqual([self.server.sql(f'SELECT * FROM {table}', self.database) for table in TABLES],
                                  before)
+                self.assertTrue(second.web.ready())
+
+    @unittest.skipUnless(SOAK, 'takes two minutes: soak only')
+    def test_one_that_says_nothing_loses_the_lock(self):
+        with self.conductor() as first:
+            first.signal(signal.SIGSTOP)
+            wait.until(lambda: not self.number("SELECT COUNT(*) FROM information_schema.processlist"
+                                               f" WHERE user = '{USER}'"), 'the end of the session', 150, 1)
+            with self.conductor() as second:
+                first.signal(signal.SIGCONT)
+                self.assertNotEqual(first.process.wait(60), 0)
+                self.assertIn('taken over', first.log())
                 self.assertTrue(second.web.ready())
 
     def test_a_killed_server_loses_nothing_that_was_answered(self):
