@@ -195,6 +195,8 @@ static int put_sorted_rows(struct mu_mysql *db, const struct mu_batch *batch, st
     const size_t n = batch->nrows;
     int rv = 0;
 
+    if (!n)
+        return 0;
     for (size_t i = 0; i < n; i++)
         places[i] = (struct place){.id = batch->rows[i].id, .at = (uint32_t)i};
     qsort(places, n, sizeof(*places), by_id);
@@ -206,7 +208,7 @@ static int put_sorted_rows(struct mu_mysql *db, const struct mu_batch *batch, st
         rv = put_row_beat(&beats, &batch->rows[places[i].at], err);
     if (!rv)
         rv = send_rows(&beats, err);
-    return rv || !n ? rv : raise_meta(db, "next_row", (uint64_t)places[n - 1].id + 1, err);
+    return rv ? rv : raise_meta(db, "next_row", (uint64_t)places[n - 1].id + 1, err);
 }
 
 /* Tells the server of @n verdicts, in the order of @places, and has them done. */
@@ -234,6 +236,8 @@ static int put_sorted_verdicts(struct mu_mysql *db, const struct mu_batch *batch
     const size_t n = batch->nverdicts;
     int rv = 0;
 
+    if (!n)
+        return 0;
     for (size_t i = 0; i < n; i++)
         places[i] = (struct place){.id = batch->verdicts[i].row, .at = (uint32_t)i};
     qsort(places, n, sizeof(*places), by_id);
