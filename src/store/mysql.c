@@ -35,23 +35,19 @@ struct rows {
     uint64_t affected;
 };
 
-/* NULL = it failed. */
-static MYSQL_STMT *prepare(struct mu_mysql *db, enum mu_mysql_statement which, struct mu_err *err)
+static int prepare(struct mu_mysql *db, enum mu_mysql_statement which, struct mu_err *err)
 {
-    MYSQL_STMT *stmt = db->kept[which];
+    MYSQL_STMT *stmt = mysql_stmt_init(db->my);
 
-    if (stmt)
-        return stmt;
-    stmt = mysql_stmt_init(db->my);
-    if (!stmt) {
-        mu_err_set(err, MU_ENOMEM, "out of memory");
-    } else if (mysql_stmt_prepare(stmt, sql_of[which], (unsigned long)strlen(sql_of[which]))) {
-        mu_mysql_fail(db, stmt, err);
+    if (!stmt)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
+    if (mysql_stmt_prepare(stmt, sql_of[which], (unsigned long)strlen(sql_of[which]))) {
+        int rv = mu_mysql_fail(db, stmt, err);
         mysql_stmt_close(stmt);
-        stmt = NULL;
+        return rv;
     }
     db->kept[which] = stmt;
-    return stmt;
+    return 0;
 }
 
 static int send_rows(struct rows *rows, struct mu_err *err)
@@ -61,9 +57,12 @@ static int send_rows(struct rows *rows, struct mu_err *err)
 
     if (!rows->n)
         return 0;
-    MYSQL_STMT *stmt = prepare(rows->db, rows->which, err);
-    if (!stmt)
-        return err->code;
+    if (!rows->db->kept[rows->which]) {
+        int rv = prepare(rows->db, rows->which, err);
+        if (rv)
+            return rv;
+    }
+    MYSQL_STMT *stmt = rows->db->kept[rows->which];
     for (size_t i = 0; kinds[i]; i++) {
         struct mu_mysql_column *column = &rows->db->column[i];
         bind[i].buffer = &column->of;
@@ -418,7 +417,7 @@ static uint64_t number(const char *text)
 static int find_cut(struct mu_mysql *db, mu_wall before, uint64_t excess, uint32_t slice,
                     uint64_t *cut, bool *more, struct mu_err *err)
 {
-    MYSQL_RES *result;
+    MYSQL_RES *result = NULL;
     MYSQL_ROW row;
     char sql[96];
     uint32_t n = 0;
@@ -525,7 +524,7 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
         " FROM agents a LEFT JOIN beats b ON b.agent = a.id LEFT JOIN payloads p ON p.agent = a.id"
         " ORDER BY a.id";
     struct mu_mysql *db = st;
-    MYSQL_RES *result;
+    MYSQL_RES *result = NULL;
     MYSQL_ROW from;
     int rv = query(db, sql, &result, err);
 
@@ -571,7 +570,7 @@ static int events(void *st, const struct mu_event_query *wanted, struct mu_event
                   mu_store_event_fn each, void *ctx, struct mu_err *err)
 {
     struct mu_mysql *db = st;
-    MYSQL_RES *result;
+    MYSQL_RES *result = NULL;
     MYSQL_ROW row;
     char sql[1536];
     int rv = read_span(db, span, err);
@@ -601,7 +600,7 @@ static int events(void *st, const struct mu_event_query *wanted, struct mu_event
 static int payload(void *st, uint32_t id, struct mu_buf *json, struct mu_err *err)
 {
     struct mu_mysql *db = st;
-    MYSQL_RES *result;
+    MYSQL_RES *result = NULL;
     MYSQL_ROW row;
     char sql[96];
 

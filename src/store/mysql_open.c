@@ -273,9 +273,10 @@ static int find_holder(struct mu_mysql *db, uint64_t *connection, char who[300],
 
     snprintf(sql, sizeof(sql), "SELECT who FROM holder WHERE connection = %llu",
              (unsigned long long)*connection);
-    if (!rv && *connection && read_texts(db, sql, texts, 1, err) &&
-        mysql_errno(db->my) != ER_NO_SUCH_TABLE) /* its maker is at work */
-        rv = err ? err->code : MU_EIO;
+    if (!rv && *connection)
+        rv = read_texts(db, sql, texts, 1, err);
+    if (rv && mysql_errno(db->my) == ER_NO_SUCH_TABLE) /* its maker is at work */
+        rv = 0;
     memcpy(who, texts[0], sizeof(texts[0]));
     return rv;
 }
@@ -424,7 +425,7 @@ static int remind(struct mu_mysql *db, struct mu_err *err)
 
 static int open_again(struct mu_mysql *db, struct mu_err *err)
 {
-    uint32_t schema, epoch = 0;
+    uint32_t schema = 0, epoch = 0;
 
     disconnect(db);
     int rv = connect_server(db, err);

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from lib import away, tap, wait
 from lib.conductor import SOAK, Conductor, muster
-from lib.mariadb import PASSWORD, USER, Server, Session
+from lib.mariadb import PASSWORD, USER, Relay, Server, Session
 
 PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
 AWAY = 4  # seconds
@@ -369,6 +369,21 @@ class Trouble(Base):
                 self.assertEqual([self.server.sql(f'SELECT * FROM {table}', self.database) for table in TABLES],
                                  before)
                 self.assertTrue(second.web.ready())
+
+    def test_what_is_left_of_a_lost_connection_is_ended(self):
+        relay = Relay(self.server.port.number)
+        self.addCleanup(relay.close)
+        place = self.place.replace(f':{self.server.port.number}/', f':{relay.port}/')
+        with self.conductor(place) as c:
+            self.put(c, 'a@h')
+            lost = self.number('SELECT connection FROM holder')
+            relay.cut()
+            sessions = 'SELECT COUNT(*) FROM information_schema.processlist WHERE id = '
+            self.assertEqual(self.number(f'{sessions}{lost}'), 1)  # and it has the lock
+            wait.until(lambda: self.disable(c, 'a@h', 'x').status == 200, c.log, patience=60)
+            self.assertEqual(self.number(f'{sessions}{lost}'), 0)
+            self.assertNotEqual(self.number('SELECT connection FROM holder'), lost)
+            self.check_events()
 
     @unittest.skipUnless(SOAK, 'takes two minutes: soak only')
     def test_one_that_says_nothing_loses_the_lock(self):
