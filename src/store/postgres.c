@@ -511,7 +511,8 @@ static int hand_on(char *data, size_t n, mu_store_row_fn each, void *ctx, struct
     return each(ctx, &row, &payload);
 }
 
-/* Takes all that comes, also when @each wants no more: the connection is needed afterwards. */
+/* However long it takes, as long as something comes. Takes all of it, also when @each wants no
+ * more: the connection is needed afterwards. */
 static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
 {
     static const char sql[] =
@@ -524,7 +525,8 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
     struct mu_postgres *db = st;
     char *data;
     int n = 0, refused = 0;
-    int rv = mu_pg_run(db, "BEGIN; SET LOCAL enable_mergejoin = on", NULL, err);
+    int rv = mu_pg_run(
+        db, "BEGIN; SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = 0", NULL, err);
 
     if (!rv)
         rv = mu_pg_run(db, sql, NULL, err);

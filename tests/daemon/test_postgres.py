@@ -3,8 +3,10 @@
 
 import os
 import re
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from lib import away, tap, wait
@@ -13,6 +15,46 @@ from lib.postgres import Server, program
 from lib.wire import Sender
 
 PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
+
+
+class Gateway:
+    """Passes streams on to @port, and can cut them so that only the near end hears of it."""
+
+    def __init__(self, port):
+        self.target = ('127.0.0.1', port)
+        self.door = socket.create_server(('127.0.0.1', 0))
+        self.port = self.door.getsockname()[1]
+        self.near, self.far = [], []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                near = self.door.accept()[0]
+            except OSError:
+                return
+            far = socket.create_connection(self.target)
+            self.near.append(near)
+            self.far.append(far)
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self.pump, args=ends, daemon=True).start()
+
+    @staticmethod
+    def pump(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            pass
+
+    def cut(self):
+        for near in self.near:
+            near.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.door.close()
+        for sock in self.near + self.far:
+            sock.close()
 
 
 class OnServer(unittest.TestCase):
@@ -159,6 +201,12 @@ class Db(OnServer):
         upgrade = muster('db', 'upgrade', '--store', url)
         self.assertIn('up to date', upgrade.stdout)
 
+    def test_the_second_of_two_hosts_is_taken_where_the_first_is_away(self):
+        self.server.psql("ALTER ROLE muster PASSWORD 's3cret'")
+        url = self.place(password='s3cret').replace('@127.0.0.1', '@127.0.0.1:1,127.0.0.1')
+        c = self.conductor(url + '&target_session_attrs=read-write').start()
+        self.assertTrue(c.web.ready())
+
     def test_a_dump_restored_as_the_page_says_begins_a_life_beyond_all_others(self):
         c = self.conductor(self.place()).start()
         c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
@@ -224,7 +272,8 @@ class Away(OnServer, away.Away):
 
     def test_a_locked_table_stops_nothing(self):
         c = self.conductor(self.place()).start()
-        holder = subprocess.Popen([program('psql'), *self.server.psql_args()], stdin=subprocess.PIPE, text=True)
+        holder = subprocess.Popen([program('psql'), *self.server.psql_args()], stdin=subprocess.PIPE,
+                                 stdout=subprocess.DEVNULL, text=True)
         self.addCleanup(holder.wait)
         self.addCleanup(holder.stdin.close)
 
@@ -287,6 +336,9 @@ class OwnServer(away.Away):
 class Nothing(OnServer):
     """Nothing that was answered is lost, and nothing is there twice."""
 
+    def disable(self, c, name, reason):
+        return c.web.ask('PUT', f'/v1/agents/{name}/status', {'status': 'disabled', 'reason': reason})
+
     def test_a_deadlock_that_another_client_makes_is_tried_again(self):
         c = self.conductor(self.place()).start()
         sender = Sender(c.agents_port, ['a@h', 'b@h'])
@@ -295,7 +347,8 @@ class Nothing(OnServer):
         wait.until(lambda: len(self.sql("SELECT 1 FROM beats WHERE state = 'up'")) == 2, c.log)
         first, second = self.sql('SELECT id FROM agents ORDER BY id')
         # The other one waits long before he looks for a deadlock: the conductor finds it.
-        other = subprocess.Popen([program('psql'), *self.server.psql_args()], stdin=subprocess.PIPE, text=True)
+        other = subprocess.Popen([program('psql'), *self.server.psql_args()], stdin=subprocess.PIPE,
+                                 stdout=subprocess.DEVNULL, text=True)
         self.addCleanup(other.wait)
         other.stdin.write(f"""SET search_path = {self.schema}; SET deadlock_timeout = '1h'; BEGIN;
             UPDATE beats SET report_count = 0 WHERE agent = {second};
@@ -320,7 +373,7 @@ class Nothing(OnServer):
             if i % 10 == 5:
                 self.server.kill()
                 self.server.start()
-            if c.web.ask('PUT', '/v1/agents/a@h/status', {'status': 'disabled', 'reason': f'n{i}'}).status == 200:
+            if self.disable(c, 'a@h', f'n{i}').status == 200:
                 answered.append(f'n{i}')
         self.assertGreater(len(answered), 20)
         wait.until(c.web.ready, c.log)
@@ -336,15 +389,42 @@ class Nothing(OnServer):
         c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
         was = self.backend()
         self.server.psql(f'SELECT pg_terminate_backend({was})')
-        wait.until(lambda: c.web.ask('PUT', '/v1/agents/a@h/status',
-                                     {'status': 'disabled', 'reason': 'x'}).status == 200, c.log)
+        wait.until(lambda: self.disable(c, 'a@h', 'x').status == 200, c.log)
         self.assertNotEqual(self.backend(), was)
+
+    def test_a_session_of_before_that_the_server_still_has_is_ended(self):
+        self.server.psql("ALTER ROLE muster PASSWORD 's3cret'")
+        gateway = Gateway(self.server.port.number)
+        self.addCleanup(gateway.close)
+        c = self.conductor(self.place(password='s3cret').replace(f':{self.server.port.number}/', f':{gateway.port}/'))
+        c.start()
+        c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
+        was = self.backend()
+        gateway.cut()
+        wait.until(lambda: self.disable(c, 'a@h', 'x').status == 200, c.log)
+        self.assertNotEqual(self.backend(), was)
+
+    def test_a_lock_that_another_one_has_for_now_is_waited_for(self):
+        c = self.conductor(self.place()).start()
+        c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
+        other = subprocess.Popen([program('psql'), *self.server.psql_args()], stdin=subprocess.PIPE,
+                                 stdout=subprocess.DEVNULL, text=True)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.stdin.close)
+        other.stdin.write(f"""SELECT pg_terminate_backend({self.backend()});
+            SELECT pg_advisory_lock((1297437524::bigint << 32) | '{self.schema}'::regnamespace::oid::bigint);\n""")
+        other.stdin.flush()
+        wait.until(lambda: self.disable(c, 'a@h', 'x').status == 503, c.log)
+        wait.until(lambda: 'in use by the conductor' in c.web.get('/readyz?verbose').text, c.log)
+        other.stdin.write('SELECT pg_advisory_unlock_all();\n')
+        other.stdin.flush()
+        wait.until(lambda: self.disable(c, 'a@h', 'y').status == 200, c.log)
 
     def test_who_lost_the_database_to_another_one_ends(self):
         c = self.conductor(self.place()).start()
         c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
         self.sql("UPDATE meta SET value = value + 1 WHERE key = 'epoch'")
-        c.web.ask('PUT', '/v1/agents/a@h/status', {'status': 'disabled', 'reason': 'x'})
+        self.disable(c, 'a@h', 'x')
         self.assertEqual(c.process.wait(wait.PATIENCE), 1)
         self.assertIn('another conductor has taken this database over: its life is number 2, ours was 1', c.log())
         self.assertEqual(self.sql("SELECT count(*) FROM events WHERE kind = 'status'"), ['0'])
