@@ -24,6 +24,17 @@
       "Joins answered with retry after.")                                                          \
     X(MU_STAT_EVENTS_LOST, "muster_events_lost_total", COUNTER,                                    \
       "Events dropped because the store was away for too long.")                                   \
+    X(MU_STAT_EVENTS_STORED, "muster_events_stored_total", COUNTER, "Events that are stored.")     \
+    X(MU_STAT_COMMIT, "muster_store_commit_seconds", SECONDS,                                      \
+      "Time the store took for a transaction of changes.")                                         \
+    X(MU_STAT_CHECKPOINT, "muster_store_checkpoint_seconds", SECONDS,                              \
+      "Time the store took for a piece of a checkpoint.")                                          \
+    X(MU_STAT_TRIM, "muster_store_trim_seconds", SECONDS,                                          \
+      "Time the store took to delete a slice of old events.")                                      \
+    X(MU_STAT_CHECKPOINTS, "muster_checkpoints_total", COUNTER,                                    \
+      "Checkpoints of the whole fleet that came through.")                                         \
+    X(MU_STAT_CHECKPOINT_ROWS, "muster_checkpoint_rows_total", COUNTER,                            \
+      "Agents that checkpoints have written.")                                                     \
     X(MU_STAT_HTTP_REQUESTS, "muster_http_requests_total", COUNTER, "Requests to the HTTP API.")   \
     X(MU_STAT_HTTP_ERRORS, "muster_http_errors_total", COUNTER,                                    \
       "Requests to the HTTP API that were answered with a problem.")                               \

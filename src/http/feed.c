@@ -1,6 +1,7 @@
 /* Happy path: a page whose numbers the ring covers is answered at once; otherwise the store is read
  * first, and the ring takes up where it ends. With `wait` and nothing found it is put on the list,
- * and looks again whenever the watch has told of something, until its deadline.
+ * and looks again whenever the watch has told of something, until its deadline. Each look is a
+ * slice: when much happens and many wait, they have their answers over several turns of the loop.
  * Ways to fail: the store is away (503), or has trimmed what is asked for (410); the journal lags
  * so far behind that some events are neither in the ring nor in the store yet: then the page
  * ends before them, and the next one finds them. */
@@ -20,7 +21,8 @@
 #define WAIT_MAX      (60 * MU_SEC)
 
 struct page {
-    struct mu_list link; /* in feed->pages while it waits for an event */
+    struct mu_slice slice; /* while it is about to look */
+    struct mu_list link;   /* in feed->pages while it waits for an event */
     struct mu_feed *feed;
     struct mu_req *req;
     struct mu_events events;
@@ -50,6 +52,7 @@ static void unwait(struct page *page)
 static void page_free(struct page *page)
 {
     unwait(page);
+    mu_server_unslice(page->feed->http, &page->slice);
     mu_fetch_cancel(page->fetch);
     mu_free(page);
 }
@@ -123,8 +126,6 @@ static void page_wait(struct page *page)
     feed->watchers++;
     watchers_changed(feed);
     page->req->watches = true;
-    if (page->req->state == MU_REQ_READING)
-        mu_req_wait(page->req, page_gone, page);
     arm(feed);
 }
 
@@ -146,8 +147,6 @@ static void page_fetch(struct page *page)
 
     if (rv)
         page_failed(page, rv);
-    else if (page->req->state == MU_REQ_READING)
-        mu_req_wait(page->req, page_gone, page);
 }
 
 /* After all that can be found was looked at. */
@@ -229,6 +228,23 @@ static void page_newest(struct page *page)
         show_newest(page, NULL, 0, from);
     else
         page_fetch(page);
+}
+
+static bool page_step(struct mu_slice *slice)
+{
+    struct page *page = MU_CONTAINER_OF(slice, struct page, slice);
+
+    if (page->newest)
+        page_newest(page);
+    else
+        page_run(page);
+    return false;
+}
+
+static void page_look(struct page *page)
+{
+    if (mu_list_empty(&page->slice.link))
+        mu_server_slice(page->feed->http, &page->slice);
 }
 
 /* ---- requests ---- */
@@ -331,6 +347,9 @@ static void open_page(struct mu_feed *feed, struct mu_req *req, struct mu_events
         return;
     }
     mu_list_init(&page->link);
+    mu_list_init(&page->slice.link);
+    page->slice.step = page_step;
+    page->slice.light = true; /* a look is one piece */
     page->feed = feed;
     page->req = req;
     page->events = *events;
@@ -339,10 +358,8 @@ static void open_page(struct mu_feed *feed, struct mu_req *req, struct mu_events
     mu_req_json(req, &page->json);
     mu_json_object(&page->json, NULL);
     mu_json_array(&page->json, "events");
-    if (page->newest)
-        page_newest(page);
-    else
-        page_run(page);
+    mu_req_wait(req, page_gone, page);
+    page_look(page);
 }
 
 void mu_feed_events(struct mu_req *req, const char *agent)
@@ -371,7 +388,7 @@ static void on_wake(uv_timer_t *timer)
 
     for (struct mu_list *at = feed->pages.next; at != &feed->pages; at = next) {
         next = at->next;
-        page_run(MU_CONTAINER_OF(at, struct page, link));
+        page_look(MU_CONTAINER_OF(at, struct page, link));
     }
     mu_stream_wake_all(feed);
 }
@@ -407,6 +424,7 @@ static void on_alarm(uv_timer_t *timer)
 static void arm(struct mu_feed *feed)
 {
     mu_time first = feed->held_until, now = mu_clock_now();
+    uint64_t ms, old = (uint64_t)(now / MU_MS) - uv_now(feed->http->config.loop);
 
     for (struct mu_list *at = feed->pages.next; at != &feed->pages; at = at->next) {
         const struct page *page = MU_CONTAINER_OF(at, struct page, link);
@@ -417,9 +435,8 @@ static void arm(struct mu_feed *feed)
         uv_timer_stop(&feed->alarm);
         return;
     }
-    uv_update_time(feed->http->config.loop);
-    uv_timer_start(&feed->alarm, on_alarm,
-                   first > now ? (uint64_t)((first - now + MU_MS - 1) / MU_MS) : 0, 0);
+    ms = first > now ? (uint64_t)((first - now + MU_MS - 1) / MU_MS) : 0;
+    uv_timer_start(&feed->alarm, on_alarm, ms + old, 0); /* the loop's clock may be old */
 }
 
 /* Pages that are past its number and wait get it alone; their `next` stays. */

@@ -16,7 +16,6 @@
 #include "base/mem.h"
 #include "base/stat.h"
 #include "http/api.h"
-#include "http/count.h"
 #include "http/feed.h"
 
 #define HEADERS_MAX   (32 * 1024)
@@ -287,7 +286,14 @@ bool mu_server_turn_over(const struct mu_http *http)
     return mu_clock_now() >= http->turn_ends;
 }
 
-/* Takes the next slice and does a piece of it. */
+static void begin(struct mu_http *http, struct mu_slice *slice)
+{
+    mu_list_append(&http->slices, &slice->link);
+    slice->begun = true;
+    http->nslices++;
+}
+
+/* Takes the next slice and does a piece of it. Meanwhile it is in no list. */
 static void do_piece(struct mu_http *http)
 {
     struct mu_slice *slice;
@@ -295,16 +301,12 @@ static void do_piece(struct mu_http *http)
     while (http->nslices < SLICES_MAX && !mu_list_empty(&http->later)) {
         slice = MU_CONTAINER_OF(http->later.next, struct mu_slice, link);
         mu_list_remove(&slice->link);
-        mu_list_append(&http->slices, &slice->link);
-        slice->begun = true;
-        http->nslices++;
+        begin(http, slice);
     }
     slice = MU_CONTAINER_OF(http->slices.next, struct mu_slice, link);
-    mu_list_remove(&slice->link);
+    mu_server_unslice(http, slice);
     if (slice->step(slice))
-        mu_list_append(&http->slices, &slice->link);
-    else
-        http->nslices--;
+        begin(http, slice);
 }
 
 static bool slices_wait(const struct mu_http *http)
@@ -329,7 +331,10 @@ void mu_server_slice(struct mu_http *http, struct mu_slice *slice)
     bool first = !slices_wait(http);
 
     slice->begun = false;
-    mu_list_append(&http->later, &slice->link);
+    if (slice->light)
+        begin(http, slice);
+    else
+        mu_list_append(&http->later, &slice->link);
     if (first && !mu_server_turn_over(http)) /* most are done before a turn is over */
         do_piece(http);
     if (slices_wait(http))
@@ -340,6 +345,7 @@ void mu_server_unslice(struct mu_http *http, struct mu_slice *slice)
 {
     mu_list_remove(&slice->link);
     http->nslices -= slice->begun;
+    slice->begun = false;
 }
 
 /* Watchers whose client has closed his end. Others wait for at most seconds, and a client that
@@ -490,7 +496,6 @@ void mu_server_handle_closed(struct mu_http *http)
 
     if (--http->handles)
         return;
-    mu_count_forget(http);
     mu_feed_free(http->feed);
     mu_free(http);
     closed(ctx);

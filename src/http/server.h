@@ -32,6 +32,7 @@ struct mu_peer {
 struct mu_slice {
     struct mu_list link;
     bool begun; /* takes turns */
+    bool light; /* holds nothing much: takes turns at once */
     bool (*step)(struct mu_slice *slice);
 };
 
@@ -45,7 +46,6 @@ struct mu_http {
     struct mu_list listeners, peers, reqs;
     struct mu_list slices, later; /* that take turns, and that wait to */
     uint32_t npeers, nevicted, nslices;
-    struct mu_count *counting, *counted; /* see count.h; NULL = none */
     size_t charged;                      /* bytes of answers that are on their way out */
     mu_time turn_ends; /* when slices have had their share of this turn of the loop */
     bool resumed;      /* a connection, which microhttpd must be run for */
@@ -61,7 +61,8 @@ void mu_server_answered(struct mu_req *req);
 
 /* Slices take turns, and have all together about a millisecond of one turn of the loop, so that
  * sockets are read in between however many ask. A few of them are at work at a time, since each
- * holds half an answer; the others wait for theirs. @slice may be done when this returns. */
+ * holds half an answer; the others wait for theirs, but for light ones. @slice may be done when
+ * this returns. */
 void mu_server_slice(struct mu_http *http, struct mu_slice *slice);
 bool mu_server_turn_over(const struct mu_http *http);
 /* It will not be called again. */

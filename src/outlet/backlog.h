@@ -1,13 +1,17 @@
-/* backlog.h - events that wait for the store, oldest first: a ring that grows up to its bound. */
+/* backlog.h - events that wait for the store, oldest first: a ring with room for all that may wait.
+ *
+ * It is taken whole with the first event, and costs address space alone until a flood comes. So no
+ * push copies what is there, and no small piece of memory above it keeps a flood's from going back.
+ */
 #ifndef MU_OUTLET_BACKLOG_H
 #define MU_OUTLET_BACKLOG_H
 
 #include "event/event.h"
 
 struct mu_backlog {
-    struct mu_event *at; /* with their references */
-    size_t head, n, cap; /* cap is 0 or a power of two */
-    size_t max;
+    struct mu_event *at; /* with their references; NULL until there is one */
+    size_t head, n, max;
+    size_t used; /* places from the first on that may hold memory */
 };
 
 void mu_backlog_init(struct mu_backlog *backlog, size_t max);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/stat.h"
 
 #define ROWS_A_SEC  5000
 #define WALK_SLICES 4    /* slices looked at in one go when hardly anybody was heard */
@@ -12,6 +13,7 @@ struct mu_checkpoint {
     struct mu_store *store;
     const struct mu_roster *roster;
     struct mu_beat_row *beats;
+    size_t nbeats; /* of the piece */
     mu_dur interval;
     uint32_t slice;
     bool running, in_flight;
@@ -109,6 +111,7 @@ static void finish(struct mu_checkpoint *checkpoint)
     checkpoint->running = false;
     checkpoint->whole = checkpoint->begun;
     checkpoint->whole_wall = checkpoint->last = checkpoint->begun_wall;
+    mu_stat_add(MU_STAT_CHECKPOINTS, 1);
 }
 
 static void step(struct mu_checkpoint *checkpoint);
@@ -119,15 +122,17 @@ static void on_piece(void *ctx, int rv, const struct mu_err *err)
     struct mu_checkpoint *checkpoint = ctx;
 
     checkpoint->in_flight = false;
-    if (rv)
+    if (rv) {
         checkpoint->running = false;
-    else
-        step(checkpoint);
+        return;
+    }
+    mu_stat_add(MU_STAT_CHECKPOINT_ROWS, checkpoint->nbeats);
+    step(checkpoint);
 }
 
 static void step(struct mu_checkpoint *checkpoint)
 {
-    size_t n = gather(checkpoint);
+    size_t n = checkpoint->nbeats = gather(checkpoint);
 
     if (n == 0) {
         if (checkpoint->cursor >= mu_roster_slots(checkpoint->roster))

@@ -376,6 +376,17 @@ static void tell_gap(struct mu_journal *journal)
     mu_bus_publish(journal->config.bus, &event);
 }
 
+static void note_stored(struct mu_journal *journal)
+{
+    const struct mu_batch *batch = &journal->gather->batch;
+
+    mu_stat_add(MU_STAT_EVENTS_STORED, batch->nevents);
+    if (!batch->grant)
+        return;
+    journal->granted = batch->grant;
+    mu_bus_grant(journal->config.bus, journal->granted_first, journal->granted);
+}
+
 static void answer(struct mu_journal *journal, struct mu_proposal *answered, int rv)
 {
     struct mu_proposal *next;
@@ -402,12 +413,10 @@ static void on_committed(void *ctx, int rv, const struct mu_err *err)
     struct mu_gather *gather = journal->gather;
     struct mu_proposal *answered = gather->first;
 
-    if (rv) {
+    if (rv)
         give_up(journal, rv, err);
-    } else if (gather->batch.grant) {
-        journal->granted = gather->batch.grant;
-        mu_bus_grant(journal->config.bus, journal->granted_first, journal->granted);
-    }
+    else
+        note_stored(journal);
     mu_gather_reset(gather, &journal->payloads);
     journal->waiting_since = waits(journal) ? journal->now : MU_NEVER;
     answer(journal, answered, rv);

@@ -11,6 +11,10 @@
 #include "base/addr.h"
 #include "event/event.h"
 
+/* Raised with each change of this page, or of a struct that it hands over: a plugin that was built
+ * against another number is refused. */
+#define MU_STORE_ABI 1
+
 /* The agent's last report: JSON, at most 64 KiB. */
 struct mu_payload {
     uint32_t row;

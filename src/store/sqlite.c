@@ -7,6 +7,12 @@
 #include "base/rng.h"
 #include "store/drivers.h"
 
+/* The log is copied back when it has this many pages, of 4 KiB. A flood writes the same pages again
+ * and again, so that it pays to wait; who has a small fleet shall not have a large log. */
+#define WAL_CALM  1000
+#define WAL_FLOOD 16384
+#define FLOOD     1000 /* events in a batch */
+
 /* What a database of 64-bit signed integers makes of ours; (uint64_t) brings it back. */
 static int bind_u64(sqlite3_stmt *stmt, int i, uint64_t value)
 {
@@ -205,6 +211,7 @@ static int commit(void *st, const struct mu_batch *batch, struct mu_err *err)
         rc = put_payloads(db, batch);
     if (!rc && batch->grant)
         rc = mu_sqlite_meta_set(db, MU_SQL_META_RAISE, "event_limit", (int64_t)batch->grant);
+    sqlite3_wal_autocheckpoint(db->db, batch->nevents < FLOOD ? WAL_CALM : WAL_FLOOD);
     return mu_sqlite_end(db, rc, err);
 }
 

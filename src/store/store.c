@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/plugin.h"
+#include "base/stat.h"
 #include "loop/alarm.h"
 #include "store/drivers.h"
 #include "store/job.h"
@@ -37,6 +39,7 @@ struct mu_store {
     bool pausing, stuck, closing, graced;
     bool lost_connection;
     bool failing, failing_write;
+    bool taken; /* by another conductor */
     mu_time failing_since;
     uint64_t writes, errors;
     double write_seconds;
@@ -166,20 +169,39 @@ static void note_failure(struct mu_store *store, const struct mu_store_job *job)
     if (!store->failing)
         store->failing_since = store->started;
     store->failing = true;
+    store->taken = store->taken || job->rv == MU_ELOCKED;
     store->failing_write = store->failing_write || is_write(job);
     memcpy(store->error, job->err.text, sizeof(store->error) - 1);
     store->error[sizeof(store->error) - 1] = '\0';
 }
 
+static enum mu_stat stat_of(const struct mu_store_job *job)
+{
+    switch (job->kind) {
+    case MU_JOB_COMMIT:
+        return MU_STAT_COMMIT;
+    case MU_JOB_CHECKPOINT:
+        return MU_STAT_CHECKPOINT;
+    case MU_JOB_TRIM:
+        return MU_STAT_TRIM;
+    default:
+        return MU_STATS;
+    }
+}
+
 /* A read that succeeds says nothing about a disk that is full. */
 static void note_success(struct mu_store *store, const struct mu_store_job *job)
 {
+    double seconds = (double)job->took / (double)MU_SEC;
+
     store->lost_connection = false;
     store->pause = PAUSE_FIRST;
     if (is_write(job))
         store->writes++;
     if (job->kind == MU_JOB_COMMIT)
-        store->write_seconds = (double)job->took / (double)MU_SEC;
+        store->write_seconds = seconds;
+    if (stat_of(job) != MU_STATS)
+        mu_stat_observe(stat_of(job), seconds);
     if (store->failing_write && !is_write(job))
         return;
     store->failing = store->failing_write = false;
@@ -355,25 +377,36 @@ static void on_limit(void *ctx)
 
 static const struct mu_store_driver *const drivers[] = {&mu_store_memory, &mu_store_sqlite};
 
-static const struct mu_store_driver *find_driver(const struct mu_addr *addr, struct mu_err *err)
-{
-    for (size_t i = 0; i < MU_ARRAY_LEN(drivers); i++)
-        if (strcmp(addr->scheme, drivers[i]->scheme) == 0)
-            return drivers[i];
-    mu_err_set(err, MU_EINVAL,
-               "store %s: no such kind; there are sqlite:PATH and memory:", addr->text);
-    return NULL;
-}
+/* Schemes of URLs whose driver is a plugin, and its name. */
+static const char *const plugins[][2] = {{"postgresql", "postgresql"},
+                                         {"postgres", "postgresql"},
+                                         {"mysql", "mysql"},
+                                         {"mariadb", "mysql"}};
 
 int mu_store_driver_for(const struct mu_addr *addr, const struct mu_store_driver **out,
                         struct mu_err *err)
 {
-    const struct mu_store_driver *driver = find_driver(addr, err);
+    const void *driver;
 
-    if (!driver)
-        return MU_EINVAL;
-    *out = driver;
-    return 0;
+    for (size_t i = 0; i < MU_ARRAY_LEN(drivers); i++) {
+        if (strcmp(addr->scheme, drivers[i]->scheme) == 0) {
+            *out = drivers[i];
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < MU_ARRAY_LEN(plugins); i++) {
+        if (strcmp(addr->scheme, plugins[i][0]) != 0)
+            continue;
+        int rv = mu_plugin_load("store", plugins[i][1], MU_STORE_ABI, &driver, err);
+        if (rv)
+            return mu_err_wrap(err, rv, "store %s", addr->text);
+        *out = driver;
+        return 0;
+    }
+    return mu_err_set(err, MU_EINVAL,
+                      "store %s: no such kind; there are sqlite:PATH, postgresql://HOST/DATABASE,"
+                      " mysql://HOST/DATABASE and memory:",
+                      addr->text);
 }
 
 static int engine_new(struct mu_engine **out, const struct mu_store_driver *driver,
@@ -449,13 +482,12 @@ int mu_store_open(struct mu_store **out, struct uv_loop_s *loop, const char *url
                   struct mu_boot *boot, struct mu_err *err)
 {
     struct mu_addr addr;
+    const struct mu_store_driver *driver;
     int rv = mu_addr_parse(&addr, url, err);
 
-    if (rv)
-        return rv;
-    const struct mu_store_driver *driver = find_driver(&addr, err);
-    return driver ? mu_store_open_driver(out, loop, driver, &addr, may_migrate, boot, err)
-                  : MU_EINVAL;
+    if (!rv)
+        rv = mu_store_driver_for(&addr, &driver, err);
+    return rv ? rv : mu_store_open_driver(out, loop, driver, &addr, may_migrate, boot, err);
 }
 
 int mu_store_load(struct mu_store *store, mu_store_row_fn each, void *ctx, struct mu_err *err)
@@ -574,6 +606,7 @@ void mu_store_health(const struct mu_store *store, mu_time now, struct mu_store_
     memset(out, 0, sizeof(*out));
     out->away = store->failing ? now - store->failing_since : running;
     out->ok = !store->failing && running < STUCK;
+    out->taken = store->taken;
     out->jobs = store->njobs;
     out->writes = store->writes;
     out->errors = store->errors;

@@ -427,6 +427,42 @@ static void a_stream_ends_with_the_conductor(void **state)
     close(fd);
 }
 
+/* ---- many who wait ---- */
+
+static bool has_answer(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+static void long_polls_are_answered_over_several_turns(void **state)
+{
+    struct world *w = *state;
+    int fd[100];
+    unsigned answered = 0;
+
+    world_end(w);
+    memset(w, 0, sizeof(*w));
+    world_new_with(w, 1024, 1);
+    add_agent(&w->conductor, "a", "h1", "", "{}");
+    add_agent(&w->conductor, "b", "h2", "", "{}");
+    for (size_t i = 0; i < MU_ARRAY_LEN(fd); i++)
+        fd[i] = begin(w, "/v1/events?since=0&limit=1000&wait=60s", "");
+    publish(w, 1000, false);
+    while (!has_answer(fd[0]))
+        turn(w);
+    for (size_t i = 0; i < MU_ARRAY_LEN(fd); i++)
+        answered += has_answer(fd[i]);
+    assert_true(answered < MU_ARRAY_LEN(fd));
+    for (size_t i = 0; i < MU_ARRAY_LEN(fd); i++) {
+        struct answer a = end(w, fd[i]);
+
+        assert_int_equal(json_array_size(json_object_get(a.json, "events")), 1000);
+        answer_fini(&a);
+    }
+}
+
 /* ---- order ---- */
 
 static void events_wait_for_a_write_with_a_lower_number(void **state)
@@ -519,6 +555,7 @@ int main(void)
         CASE(a_stream_replays_from_the_last_id),
         CASE(a_slow_reader_is_told_and_dropped),
         CASE(a_stream_ends_with_the_conductor),
+        CASE(long_polls_are_answered_over_several_turns),
         CASE(events_wait_for_a_write_with_a_lower_number),
         CASE(a_late_write_comes_without_an_id),
         CASE(after_a_restart_the_store_has_the_past),

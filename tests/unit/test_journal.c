@@ -1,6 +1,7 @@
 /* The journal, with a roster and a bus but no conductor: the test judges, the store misbehaves.
  * Time is handed in: it begins at the real clock's, which the front uses, and is moved on by hand.
  */
+#include "base/stat.h"
 #include "fleet/roster.h"
 #include "lib/faults.h"
 #include "lib/flaky.h"
@@ -266,6 +267,7 @@ static void a_transition_is_stored_with_its_row_at_the_next_tick(void **state)
     struct fixture *f = *state;
     uint32_t slot = add_agent(f, 1);
 
+    mu_stat_reset();
     judge(f, slot, MU_SUSPECT);
     judge(f, slot, MU_DOWN);
     assert_int_equal(f->ntold, 2); /* people hear of it before the commit */
@@ -276,6 +278,8 @@ static void a_transition_is_stored_with_its_row_at_the_next_tick(void **state)
     assert_string_equal(rows(f), "1:down,1");
     assert_string_equal(events(f), "1:suspect 2:down");
     assert_int_equal(health_of(f).oldest, 0);
+    assert_int_equal(mu_stat_count(MU_STAT_EVENTS_STORED), 2);
+    assert_int_equal(mu_stat_count(MU_STAT_COMMIT), 1);
 }
 
 static void a_proposal_is_committed_at_once_and_then_told(void **state)
@@ -660,6 +664,7 @@ static void a_checkpoint_writes_who_was_heard(void **state)
 {
     struct fixture *f = *state;
 
+    mu_stat_reset();
     stored_rows(f, 3);
     tick(f, 5 * MU_SEC);
     mu_roster_heard(f->roster, slot_of(f, 2), f->now, f->now);
@@ -671,6 +676,10 @@ static void a_checkpoint_writes_who_was_heard(void **state)
     assert_int_equal(flaky_count(ON_CHECKPOINT), 1);
     assert_string_equal(rows(f), "1:up,1 2:up,2 3:up,1");
     assert_true(health_of(f).checkpointed_at > WALL);
+    assert_int_equal(mu_stat_count(MU_STAT_CHECKPOINTS), 1);
+    /* The others were heard last, their rows say, after the journal began. */
+    assert_int_equal(mu_stat_count(MU_STAT_CHECKPOINT_ROWS), 3);
+    assert_int_equal(mu_stat_count(MU_STAT_CHECKPOINT), 1);
     tick(f, 31 * MU_SEC); /* nobody was heard: nothing is written */
     settle(f);
     assert_int_equal(flaky_count(ON_CHECKPOINT), 1);

@@ -204,6 +204,25 @@ static void commits_are_synced_and_checkpoints_relaxed(void **state)
     }
 }
 
+static void the_log_of_a_calm_store_stays_small(void **state)
+{
+    static char json[60000];
+    const struct mu_payload payload = {.row = 1, .len = sizeof(json), .json = json};
+    const struct mu_batch batch = {.payloads = &payload, .npayloads = 1};
+    struct fixture *f = *state;
+    char log[320];
+    struct stat st;
+
+    memset(json, ' ', sizeof(json));
+    open_store(f);
+    assert_int_equal(commit_row(f, 1), 0);
+    for (int i = 0; i < 300; i++) /* 18 MB */
+        assert_int_equal(mu_store_sqlite.commit(f->st, &batch, &f->err), 0);
+    snprintf(log, sizeof(log), "%s-wal", f->path);
+    assert_int_equal(stat(log, &st), 0);
+    assert_in_range(st.st_size, 1, 8 << 20);
+}
+
 static void readers_do_not_stop_commits(void **state)
 {
     struct fixture *f = *state;
@@ -700,6 +719,7 @@ int main(void)
         TEST(a_folder_that_is_missing_is_not_made),
         TEST(a_path_is_only_a_path),
         TEST(commits_are_synced_and_checkpoints_relaxed),
+        TEST(the_log_of_a_calm_store_stays_small),
         TEST(readers_do_not_stop_commits),
         TEST(a_writer_in_the_way_is_waited_for),
         TEST(a_second_conductor_is_told_who_the_first_is),

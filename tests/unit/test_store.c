@@ -257,6 +257,22 @@ static void what_is_final_is_answered(void **state)
     assert_true(health_of(f).ok);
 }
 
+static void a_store_that_another_took_stays_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct job a = {f, "a"}, b = {f, "b"};
+
+    assert_false(health_of(f).taken);
+    flaky_fail(ON_COMMIT, MU_ELOCKED, 1, false);
+    COMMIT(f, &a);
+    TURN_UNTIL(&f->loop, f->answers == 1);
+    assert_int_equal(f->err.code, MU_ELOCKED);
+    assert_true(health_of(f).taken);
+    COMMIT(f, &b);
+    TURN_UNTIL(&f->loop, f->answers == 2);
+    assert_true(health_of(f).taken);
+}
+
 static void a_reader_does_not_wait_for_a_store_that_fails(void **state)
 {
     struct fixture *f = *state;
@@ -457,6 +473,7 @@ int main(void)
         TEST(a_write_is_tried_until_it_succeeds),
         TEST(a_write_of_unknown_outcome_is_repeated),
         TEST(what_is_final_is_answered),
+        TEST(a_store_that_another_took_stays_lost),
         TEST(a_reader_does_not_wait_for_a_store_that_fails),
         TEST(a_reader_does_not_wait_for_a_store_that_hangs),
         TEST(a_read_that_hangs_is_given_up),

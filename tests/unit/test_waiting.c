@@ -8,24 +8,26 @@
 
 /* ---- backlog ---- */
 
-static void a_backlog_keeps_the_order_as_it_grows(void **state)
+static void push(struct mu_backlog *backlog, uint64_t seq, struct mu_ident *who)
+{
+    struct mu_event event = an_event(seq, who);
+
+    assert_int_equal(mu_backlog_push(backlog, &event), 0);
+}
+
+static void a_backlog_keeps_the_order_round_its_end(void **state)
 {
     struct mu_ident *ident = an_ident(1);
     struct mu_backlog backlog;
     uint64_t next = 1, first = 1;
 
-    mu_backlog_init(&backlog, 5000);
-    for (int round = 0; round < 4; round++) { /* two in, one out: the ring turns as it grows */
-        for (int i = 0; i < 1000; i++) {
-            struct mu_event event = an_event(next++, ident);
-
-            event.slot = (uint32_t)event.seq;
-            assert_int_equal(mu_backlog_push(&backlog, &event), 0);
-        }
+    mu_backlog_init(&backlog, 2500);
+    for (int round = 0; round < 4; round++) { /* two in, one out: it is full in the end */
+        for (int i = 0; i < 1000; i++)
+            push(&backlog, next++, ident);
         for (int i = 0; i < 500; i++, first++) {
             struct mu_event event = *mu_backlog_first(&backlog);
             assert_int_equal(event.seq, first);
-            assert_int_equal(mu_backlog_first(&backlog)->slot, first);
             mu_backlog_pop(&backlog);
             mu_event_unref(&event);
         }
@@ -43,27 +45,47 @@ static void a_backlog_has_a_bound(void **state)
     struct mu_backlog backlog;
 
     mu_backlog_init(&backlog, 3);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(mu_backlog_push(&backlog, &event), 0);
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        push(&backlog, seq, NULL);
     assert_int_equal(mu_backlog_push(&backlog, &event), MU_EFULL);
     mu_backlog_pop(&backlog);
-    assert_int_equal(mu_backlog_push(&backlog, &event), 0);
+    push(&backlog, 4, NULL);
+    assert_int_equal(mu_backlog_first(&backlog)->seq, 2);
     mu_backlog_fini(&backlog);
     assert_null(mu_backlog_first(&backlog));
 }
 
 static void a_flood_is_forgotten_when_it_has_passed(void **state)
 {
-    struct mu_event event = an_event(1, NULL);
     struct mu_backlog backlog;
 
     mu_backlog_init(&backlog, 100000);
-    for (int i = 0; i < 100000; i++)
-        assert_int_equal(mu_backlog_push(&backlog, &event), 0);
+    for (uint64_t seq = 1; seq <= 100000; seq++) { /* one by one they all have one place */
+        push(&backlog, seq, NULL);
+        mu_backlog_pop(&backlog);
+    }
+    assert_non_null(backlog.at);
+    for (uint64_t seq = 1; seq <= 100000; seq++)
+        push(&backlog, seq, NULL);
     while (backlog.n)
         mu_backlog_pop(&backlog);
-    assert_int_equal(backlog.cap, 0);
-    assert_int_equal(mu_backlog_push(&backlog, &event), 0);
+    assert_null(backlog.at);
+    push(&backlog, 1, NULL);
+    mu_backlog_fini(&backlog);
+}
+
+static void without_memory_a_backlog_takes_nothing(void **state)
+{
+    struct mu_event event = an_event(1, NULL);
+    struct mu_backlog backlog;
+
+    mu_backlog_init(&backlog, 10);
+    mu_mem_fault_at(1);
+    assert_int_equal(mu_backlog_push(&backlog, &event), MU_ENOMEM);
+    mu_mem_fault_at(0);
+    assert_null(mu_backlog_first(&backlog));
+    push(&backlog, 2, NULL);
+    assert_int_equal(mu_backlog_first(&backlog)->seq, 2);
     mu_backlog_fini(&backlog);
 }
 
@@ -80,6 +102,8 @@ static void a_slot_is_in_once_and_out_once(void **state)
     mu_slotset_put(&set, 5);
     mu_slotset_put(&set, 999999);
     assert_int_equal(set.n, 2);
+    assert_true(mu_slotset_has(&set, 5));
+    assert_false(mu_slotset_has(&set, 6));
     assert_true(mu_slotset_take(&set, 5));
     assert_false(mu_slotset_take(&set, 5));
     assert_true(mu_slotset_take_any(&set, &slot));
@@ -115,6 +139,7 @@ static void without_memory_all_slots_are_meant(void **state)
     mu_mem_fault_at(1);
     mu_slotset_put(&set, 7);
     assert_true(set.all);
+    assert_true(mu_slotset_has(&set, 9));
     mu_mem_fault_at(1);
     mu_slotset_settle(&set, 10);
     assert_true(set.all);
@@ -209,9 +234,10 @@ static void without_memory_a_payload_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_backlog_keeps_the_order_as_it_grows),
+        cmocka_unit_test(a_backlog_keeps_the_order_round_its_end),
         cmocka_unit_test(a_backlog_has_a_bound),
         cmocka_unit_test(a_flood_is_forgotten_when_it_has_passed),
+        cmocka_unit_test(without_memory_a_backlog_takes_nothing),
         cmocka_unit_test(a_slot_is_in_once_and_out_once),
         cmocka_unit_test(every_slot_has_its_turn),
         cmocka_unit_test(without_memory_all_slots_are_meant),
