@@ -59,28 +59,9 @@ static int find(const char *kind, const char *name, char path[PATH_MAX], struct 
                       kind, name, told ? told : MUSTER_PLUGIN_DIR);
 }
 
-/* dlerror() names the file, or the library that it lacks. */
-static int open_file(const char *path, const struct mu_plugin **out, struct mu_err *err)
+static int check(const struct mu_plugin *plugin, const char *kind, uint32_t abi, const char *path,
+                 struct mu_err *err)
 {
-    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-
-    if (!module)
-        return mu_err_set(err, MU_EIO, "plugin %s cannot be loaded: %s", path, dlerror());
-    *out = dlsym(module, "muster_plugin");
-    return *out ? 0 : mu_err_set(err, MU_EVERSION, "%s is no plugin of muster", path);
-}
-
-int mu_plugin_load(const char *kind, const char *name, uint32_t abi, const void **driver,
-                   struct mu_err *err)
-{
-    const struct mu_plugin *plugin;
-    char path[PATH_MAX];
-    int rv = find(kind, name, path, err);
-
-    if (!rv)
-        rv = open_file(path, &plugin, err);
-    if (rv)
-        return rv;
     if (plugin->abi != abi)
         return mu_err_set(err, MU_EVERSION,
                           "plugin %s belongs to another muster: its interface is number %u, this"
@@ -89,6 +70,26 @@ int mu_plugin_load(const char *kind, const char *name, uint32_t abi, const void 
     if (strcmp(plugin->kind, kind) != 0)
         return mu_err_set(err, MU_EVERSION, "plugin %s is of kind %s, not %s", path, plugin->kind,
                           kind);
-    *driver = plugin->driver;
     return 0;
+}
+
+/* dlerror() names the file, or the library that it lacks. */
+int mu_plugin_load(const char *kind, const char *name, uint32_t abi, const void **driver,
+                   struct mu_err *err)
+{
+    char path[PATH_MAX];
+    int rv = find(kind, name, path, err);
+
+    if (rv)
+        return rv;
+    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!module)
+        return mu_err_set(err, MU_EIO, "plugin %s cannot be loaded: %s", path, dlerror());
+    const struct mu_plugin *plugin = dlsym(module, "muster_plugin");
+    if (!plugin)
+        return mu_err_set(err, MU_EVERSION, "%s is no plugin of muster", path);
+    rv = check(plugin, kind, abi, path, err);
+    if (!rv)
+        *driver = plugin->driver;
+    return rv;
 }

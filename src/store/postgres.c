@@ -439,14 +439,14 @@ static int bad_row(struct mu_err *err, const struct fields *fields, const char *
 }
 
 /* The words that people read become codes again. */
-static int read_words(const struct fields *fields, struct mu_row *row, struct mu_ident *ident,
+static int read_words(const struct fields *fields, struct mu_row *row, struct mu_who *who,
                       struct mu_err *err)
 {
     const char *uuid = text_of(fields, 1), *status = text_of(fields, 7);
     const char *state = text_of(fields, 20), *reason = text_of(fields, 21);
     int state_code = mu_state_parse(state), reason_code = mu_reason_parse(reason);
 
-    if (mu_uuid_parse(uuid, ident->uuid))
+    if (mu_uuid_parse(uuid, who->uuid))
         return bad_row(err, fields, "uuid", uuid);
     if (strcmp(status, "enabled") != 0 && strcmp(status, "disabled") != 0)
         return bad_row(err, fields, "status", status);
@@ -460,7 +460,7 @@ static int read_words(const struct fields *fields, struct mu_row *row, struct mu
     return 0;
 }
 
-static int read_row(const struct fields *fields, struct mu_row *row, struct mu_ident *ident,
+static int read_row(const struct fields *fields, struct mu_row *row, struct mu_who *who,
                     struct mu_err *err)
 {
     int64_t id = int_of(fields, 0);
@@ -470,10 +470,9 @@ static int read_row(const struct fields *fields, struct mu_row *row, struct mu_i
         snprintf(text, sizeof(text), "%lld", (long long)id);
         return bad_row(err, fields, "id", text);
     }
-    *ident = (struct mu_ident){.refs = 1, .binary = text_of(fields, 2), .host = text_of(fields, 3)};
+    *who = (struct mu_who){.binary = text_of(fields, 2), .host = text_of(fields, 3)};
     *row = (struct mu_row){
         .id = (uint32_t)id,
-        .ident = ident,
         .zone = text_of(fields, 4),
         .labels = text_of(fields, 5),
         .version = text_of(fields, 6),
@@ -491,24 +490,24 @@ static int read_row(const struct fields *fields, struct mu_row *row, struct mu_i
         .report_count = (uint64_t)int_of(fields, 19),
         .state_since = int_of(fields, 22),
     };
-    return read_words(fields, row, ident, err);
+    return read_words(fields, row, who, err);
 }
 
 /* One message of the load: a row, or the end mark. */
 static int hand_on(char *data, size_t n, mu_store_row_fn each, void *ctx, struct mu_err *err)
 {
-    struct mu_ident ident;
     struct fields fields;
     struct mu_row row;
+    struct mu_who who;
     bool end;
 
     if (!split(data, n, &fields, &end))
         return end ? 0 : mu_err_set(err, MU_EIO, "the server sent no row of agents");
-    int rv = read_row(&fields, &row, &ident, err);
+    int rv = read_row(&fields, &row, &who, err);
     if (rv)
         return rv;
     const struct mu_payload payload = {.row = row.id, .len = (uint32_t)int_of(&fields, 23)};
-    return each(ctx, &row, &payload);
+    return each(ctx, &who, &row, &payload);
 }
 
 /* However long it takes, as long as something comes. Takes all of it, also when @each wants no

@@ -444,8 +444,8 @@ static int count_all(struct mu_postgres *db, struct mu_store_status *out, struct
         "SELECT value FROM meta WHERE key = 'event_count'",
         "SELECT coalesce(min(seq), 0) FROM events",
         "SELECT coalesce(max(seq), 0) FROM events",
-        "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = " PLACE
-        " AND relname IN ('meta', 'agents', 'beats', 'payloads', 'events')",
+        ("SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = " PLACE
+         " AND relname IN ('meta', 'agents', 'beats', 'payloads', 'events')"),
     };
     int rv = 0;
 

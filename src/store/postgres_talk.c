@@ -268,7 +268,7 @@ int mu_pg_check_life(const struct mu_postgres *db, int64_t epoch, struct mu_err 
 
 int mu_pg_begin(struct mu_postgres *db, bool relaxed, struct mu_err *err)
 {
-    PGresult *result;
+    PGresult *result = NULL;
     int rv = mu_pg_run(db,
                        relaxed ? "BEGIN; SET LOCAL synchronous_commit = off;"
                                  "SELECT value FROM meta WHERE key = 'epoch' FOR SHARE"
@@ -357,7 +357,7 @@ int mu_pg_send(struct mu_postgres *db, enum mu_pg_statement which, int first, in
 {
     const char *values[MU_PG_ARRAYS];
     int lengths[MU_PG_ARRAYS];
-    PGresult *result;
+    PGresult *result = NULL;
 
     for (int i = 0; i < n; i++) {
         struct mu_buf *buf = &db->arrays[first + i];

@@ -28,7 +28,7 @@
 struct mu_store {
     struct mu_engine *engine;
     struct mu_worker *worker;
-    struct mu_alarm *alarm; /* while a job runs: STUCK; while pausing: the pause */
+    struct mu_alarm *alarm; /* while a job runs: STUCK; while pausing: the pause; else .idle */
     struct mu_alarm *limit; /* of the close */
     struct mu_store_job *first, **last;
     struct mu_store_job *running;
@@ -302,23 +302,30 @@ static void pump(struct mu_store *store)
         job = store->closer;
     if (job)
         start(store, job);
+    else if (store->engine->driver->idle)
+        mu_alarm_set(store->alarm, store->engine->driver->idle);
+}
+
+static void probe(struct mu_store *store)
+{
+    struct mu_store_job *job = job_new(store, MU_JOB_PROBE, NULL);
+
+    if (!job) {
+        pause_now(store);
+        return;
+    }
+    store->njobs++;
+    start(store, job);
 }
 
 /* A pause is over. With nothing to do, we still want to know whether the store is back. */
 static void end_pause(struct mu_store *store)
 {
     store->pausing = false;
-    if (!store->first && !store->closing) {
-        struct mu_store_job *probe = job_new(store, MU_JOB_PROBE, NULL);
-        if (!probe) {
-            pause_now(store);
-            return;
-        }
-        store->njobs++;
-        start(store, probe);
-        return;
-    }
-    pump(store);
+    if (!store->first && !store->closing)
+        probe(store);
+    else
+        pump(store);
 }
 
 static void give_up_read(struct mu_store *store, struct mu_store_job *job)
@@ -337,6 +344,10 @@ static void on_alarm(void *ctx)
 
     if (store->pausing) {
         end_pause(store);
+        return;
+    }
+    if (!store->running) {
+        probe(store);
         return;
     }
     store->stuck = true;
@@ -464,6 +475,7 @@ int mu_store_open_driver(struct mu_store **out, struct uv_loop_s *loop,
     store->closer = job_new(store, MU_JOB_CLOSE, NULL);
     if (!store->closer)
         goto no_alarm;
+    pump(store); /* nothing is there, but time begins to count */
     *out = store;
     return 0;
 

@@ -359,6 +359,28 @@ static void an_idle_store_is_asked_whether_it_is_back(void **state)
     assert_int_equal(flaky_count(ON_OPEN), 3);
 }
 
+static void a_server_is_asked_for_a_sign_of_life(void **state)
+{
+    static const struct mu_addr addr = {.text = "flaky:", .scheme = "flaky"};
+    static struct mu_store_driver driver;
+    struct fixture *f = *state;
+
+    close_store(f, MU_SEC);
+    driver = flaky_driver();
+    driver.idle = 5 * MU_MS;
+    assert_int_equal(
+        mu_store_open_driver(&f->store, &f->loop, &driver, &addr, true, &f->boot, &f->err), 0);
+    TURN_UNTIL(&f->loop, flaky_count(ON_PING) >= 2);
+    assert_true(health_of(f).ok);
+
+    flaky_fail(ON_PING, MU_EAGAIN, 1, false);
+    TURN_UNTIL(&f->loop, health_of(f).errors == 1);
+    assert_false(health_of(f).ok);
+    unsigned opened = flaky_count(ON_OPEN);
+    TURN_UNTIL(&f->loop, health_of(f).ok);
+    assert_int_equal(flaky_count(ON_OPEN), opened + 1);
+}
+
 /* ---- the end ---- */
 
 static void a_close_finishes_what_was_given(void **state)
@@ -479,6 +501,7 @@ int main(void)
         TEST(a_read_that_hangs_is_given_up),
         TEST(at_most_sixteen_reads_wait),
         TEST(an_idle_store_is_asked_whether_it_is_back),
+        TEST(a_server_is_asked_for_a_sign_of_life),
         TEST(a_close_finishes_what_was_given),
         TEST(a_close_does_not_wait_for_ever),
         TEST(a_close_leaves_a_call_that_hangs),
