@@ -115,7 +115,7 @@ for what, maker in (('SQLite', lambda: sqlite), ('PostgreSQL', postgresql), ('Ma
     if not known(make('probe')):
         print(f'  {what} has no driver in this muster: left out')
         continue
-    got = run.bench('store', make('rows'), '-n', N)
+    got = run.bench('store', make('fleet'), '-n', N)
     bound = BOUNDS[what]
     run.row(f'{what}: checkpoint of {N:,} rows', f'{got["checkpoint_s"]:.2f} s', f'< {bound} s',
             got['checkpoint_s'] < bound)

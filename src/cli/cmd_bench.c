@@ -114,7 +114,7 @@ static int read_beats(const struct mu_args *args, struct mu_bench_beats *beats)
     if (code == MU_EXIT_OK)
         code = read_int(args, "bundle", 1, MU_BENCH_BUNDLE_MAX, &beats->bundle);
     if (code == MU_EXIT_OK)
-        code = read_int(args, "sockets", 1, MU_BENCH_SOCKETS, &beats->sockets);
+        code = read_int(args, "sources", 1, MU_BENCH_SOURCES_MAX, &beats->sources);
     if (code == MU_EXIT_OK)
         code = read_int(args, "outstanding", 1, 1000000, &beats->outstanding);
     if (code == MU_EXIT_OK)
@@ -135,8 +135,6 @@ static int read_beats(const struct mu_args *args, struct mu_bench_beats *beats)
     beats->gso = mu_args_has(args, "one-flow");
     beats->made_up = mu_args_has(args, "made-up");
     beats->killed_file = mu_args_value(args, "killed-file");
-    if (beats->gso)
-        beats->sockets = 1;
     if (code == MU_EXIT_OK && beats->interval < 100 * MU_MS)
         code = mu_cli_fail(args, MU_EXIT_USAGE, "--interval is shorter than 100ms");
     return code;
@@ -146,8 +144,8 @@ static int read_beats(const struct mu_args *args, struct mu_bench_beats *beats)
 static int check_beats(const struct mu_args *args, const struct mu_bench_beats *beats)
 {
     static const char *const pairs[][2] = {
-        {"streams", "no-acks"}, {"streams", "one-flow"}, {"streams", "made-up"},
-        {"rate", "saturate"},   {"json", "csv"},
+        {"streams", "no-acks"}, {"sources", "one-flow"}, {"streams", "one-flow"},
+        {"streams", "made-up"}, {"rate", "saturate"},    {"json", "csv"},
     };
 
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
@@ -386,7 +384,7 @@ static int run(const struct mu_args *args)
         .to = {.token = b.token, .server_cpu = -1, .load_cpu = -1, .stop = &stopped, .tell = tell},
         .beats = {.agents = 10000,
                   .bundle = 1,
-                  .sockets = 4,
+                  .sources = 1000,
                   .outstanding = 1024,
                   .interval = 10 * MU_SEC,
                   .length = 10 * MU_SEC,
@@ -436,8 +434,10 @@ static const struct mu_option options[] = {
     {"outstanding", 0, "NUMBER", "Beats without an ack at once, with --saturate [1024]"},
     {"no-acks", 0, NULL, "Have acks dropped by the kernel, unread"},
     {"streams", 0, NULL, "Beat over a stream for each sender, not by datagrams"},
-    {"one-flow", 0, NULL, "Hand datagrams of one socket over together, as UDP_SEGMENT allows"},
-    {"sockets", 0, "NUMBER", "Sockets that datagrams are sent from [4]"},
+    {"one-flow", 0, NULL,
+     "Send all datagrams from one address, handed over together as UDP_SEGMENT allows"},
+    {"sources", 0, "NUMBER",
+     "Addresses that senders have where the conductor is on 127.0.0.1, that one and on [1000]"},
     {"kill", 0, "WHOM@TIME",
      "So many agents, or such a share, fall silent for good at that time after all have joined: "
      "1000@60s, 50%@2m; repeatable, in order"},

@@ -30,10 +30,10 @@ struct mu_bench_target {
     int (*restart)(void *ctx, pid_t *pid, struct mu_err *err);
 };
 
-#define MU_BENCH_KILLS_MAX  16
-#define MU_BENCH_BUNDLE_MAX MU_INDEXES_MAX
-#define MU_BENCH_SOCKETS    64
-#define MU_BENCH_AGENTS_MAX 4000000
+#define MU_BENCH_KILLS_MAX   16
+#define MU_BENCH_BUNDLE_MAX  MU_INDEXES_MAX
+#define MU_BENCH_SOURCES_MAX 60000
+#define MU_BENCH_AGENTS_MAX  4000000
 
 struct mu_bench_kill { /* at a time after all have joined, so many agents fall silent for good */
     mu_dur at;
@@ -44,7 +44,7 @@ struct mu_bench_kill { /* at a time after all have joined, so many agents fall s
 struct mu_bench_beats {
     uint32_t agents;  /* rounded up to whole bundles; bench@h0000000 and on */
     uint32_t bundle;  /* agents a session, and a beat: 1 to MU_BENCH_BUNDLE_MAX */
-    uint32_t sockets; /* that datagrams are sent from: 1 to MU_BENCH_SOCKETS */
+    uint32_t sources; /* addresses of senders, where the target is 127.x.y.z: 127.0.0.1 and on */
     mu_dur interval;  /* of each agent; the conductor may set another */
     double rate;      /* beats a second, whatever the interval; 0 = as it says */
     mu_dur length;    /* of the measured time, once all have joined and .warm has passed */

@@ -1,5 +1,9 @@
-/* A turn: joins go on; who is due beats, in batches of one socket; acks are read; then it waits for
- * whatever comes first. */
+/* A turn: joins go on; who is due beats, in batches; acks are read; then it waits for whatever
+ * comes first.
+ *
+ * One socket serves all senders, since an ack says whose it is. On loopback each datagram names the
+ * address that it comes from: a real fleet's come from as many hosts, and a server that may treat
+ * what comes from one of them as one flow would look better than it is. */
 #include "load/bench_crew.h"
 
 #include <assert.h>
@@ -117,29 +121,30 @@ static void over_stream(struct mu_crew *crew, uint32_t place, mu_time now)
 }
 
 /* Datagrams that are handed over as one. Of those of a chunk that is refused none was sent. */
-static void send_joined(struct mu_crew *crew, int fd, unsigned n)
+static void send_joined(struct mu_crew *crew, unsigned n)
 {
     unsigned most = (unsigned)(GSO_BYTES / crew->stride), part;
 
     for (unsigned done = 0; done < n; done += part) {
         part = n - done < most ? n - done : most;
-        if (send(fd, crew->out_data + done * crew->stride, part * crew->stride, MSG_DONTWAIT) > 0)
+        if (send(crew->fd, crew->out_data + done * crew->stride, part * crew->stride,
+                 MSG_DONTWAIT) > 0)
             crew->counts.sent += part;
         else
             crew->counts.not_sent += part;
     }
 }
 
-static void send_batch(struct mu_crew *crew, int fd, unsigned n)
+static void send_batch(struct mu_crew *crew, unsigned n)
 {
     unsigned done = 0;
 
     if (crew->want->gso) {
-        send_joined(crew, fd, n);
+        send_joined(crew, n);
         return;
     }
     while (done < n) {
-        int rv = sendmmsg(fd, crew->out + done, n - done, MSG_DONTWAIT);
+        int rv = sendmmsg(crew->fd, crew->out + done, n - done, MSG_DONTWAIT);
 
         if (rv > 0) {
             done += (unsigned)rv;
@@ -151,7 +156,16 @@ static void send_batch(struct mu_crew *crew, int fd, unsigned n)
     }
 }
 
-/* Beats of the senders at @places, all of one socket; at most CREW_BATCH. */
+/* The address that sender @s has for good. */
+static void set_source(struct mu_crew *crew, unsigned i, const struct crew_sender *s)
+{
+    struct in_pktinfo *info = (struct in_pktinfo *)CMSG_DATA(CMSG_FIRSTHDR(&crew->out[i].msg_hdr));
+
+    info->ipi_spec_dst.s_addr =
+        htonl(INADDR_LOOPBACK + s->agent / crew->want->bundle % crew->sources);
+}
+
+/* Beats of the senders at @places, at most CREW_BATCH. */
 static void beat(struct mu_crew *crew, const uint32_t *places, unsigned n)
 {
     mu_time now = mu_clock_now();
@@ -164,9 +178,14 @@ static void beat(struct mu_crew *crew, const uint32_t *places, unsigned n)
             over_stream(crew, places[i], now);
         return;
     }
-    for (unsigned i = 0; i < n; i++)
-        seal(crew, &crew->senders[places[i]], now, crew->out_data + i * crew->stride);
-    send_batch(crew, crew->fds[places[0] / CREW_BATCH % crew->want->sockets], n);
+    for (unsigned i = 0; i < n; i++) {
+        struct crew_sender *s = &crew->senders[places[i]];
+
+        seal(crew, s, now, crew->out_data + i * crew->stride);
+        if (crew->sources > 1)
+            set_source(crew, i, s);
+    }
+    send_batch(crew, n);
 }
 
 /* Whether @s is passed over: with @patient, who waits for an ack that may still come is. */
@@ -182,17 +201,18 @@ static bool passes(struct mu_crew *crew, struct crew_sender *s, bool patient, mu
     return false;
 }
 
-/* The turns of up to @most senders. A batch is of one socket, and so of one block of places. */
+/* The turns of up to @most senders, and of no more than are left of this round. */
 static unsigned take_turns(struct mu_crew *crew, uint64_t most, bool patient)
 {
     mu_time now = patient ? mu_clock_now() : 0;
-    uint32_t places[CREW_BATCH], end;
+    uint32_t places[CREW_BATCH];
     unsigned n = 0;
 
+    if (most > CREW_BATCH)
+        most = CREW_BATCH;
     if (crew->cursor >= crew->n)
         crew->cursor = 0;
-    end = (crew->cursor / CREW_BATCH + 1) * CREW_BATCH;
-    for (; crew->cursor < end && crew->cursor < crew->n && n < most; crew->cursor++)
+    for (; crew->cursor < crew->n && n < most; crew->cursor++)
         if (!passes(crew, &crew->senders[crew->cursor], patient, now))
             places[n++] = crew->cursor;
     beat(crew, places, n);
@@ -255,7 +275,7 @@ static bool take_ack(struct mu_crew *crew, const uint8_t *ack, mu_time now, uint
     return false;
 }
 
-static unsigned receive(struct mu_crew *crew, int fd)
+static unsigned receive(struct mu_crew *crew)
 {
     unsigned all = 0;
     int n = CREW_BATCH;
@@ -265,7 +285,7 @@ static unsigned receive(struct mu_crew *crew, int fd)
         unsigned nagain = 0;
         mu_time now;
 
-        n = recvmmsg(fd, crew->in, CREW_BATCH, MSG_DONTWAIT, NULL);
+        n = recvmmsg(crew->fd, crew->in, CREW_BATCH, MSG_DONTWAIT, NULL);
         now = mu_clock_now();
         for (int i = 0; i < n; i++)
             if (crew->in[i].msg_len == MU_ACK_LEN &&
@@ -338,8 +358,8 @@ static unsigned read_all(struct mu_crew *crew)
 {
     unsigned n = reads_streams(crew) ? read_streams(crew) : 0;
 
-    for (uint32_t i = 0; i < crew->want->sockets && !crew->want->no_acks && !crew->streams; i++)
-        n += receive(crew, crew->fds[i]);
+    if (!crew->want->no_acks && !crew->streams)
+        n += receive(crew);
     return n;
 }
 
@@ -377,11 +397,11 @@ static bool send_due(struct mu_crew *crew, enum mu_crew_mode mode, mu_time now)
 
 static void wait_for(struct mu_crew *crew, enum mu_crew_mode mode, mu_time until)
 {
-    struct pollfd fds[MU_BENCH_SOCKETS + 1] = {
-        {.fd = reads_streams(crew) ? crew->epoll : -1, .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = reads_streams(crew) ? crew->epoll : -1, .events = POLLIN},
+        {.fd = crew->want->no_acks || crew->streams ? -1 : crew->fd, .events = POLLIN}};
     mu_time now = mu_clock_now(), at = until;
     struct timespec wait;
-    nfds_t n = 1;
 
     if (mode == MU_CREW_PACED) {
         mu_dur due = mu_pace_wait(&crew->pace, now);
@@ -397,10 +417,8 @@ static void wait_for(struct mu_crew *crew, enum mu_crew_mode mode, mu_time until
         at = now + LONGEST_WAIT;
     if (at <= now)
         return;
-    for (uint32_t i = 0; i < crew->want->sockets && !crew->want->no_acks && !crew->streams; i++)
-        fds[n++] = (struct pollfd){.fd = crew->fds[i], .events = POLLIN};
     wait = (struct timespec){(at - now) / MU_SEC, (at - now) % MU_SEC};
-    (void)ppoll(fds, n, &wait, NULL);
+    (void)ppoll(fds, MU_ARRAY_LEN(fds), &wait, NULL);
 }
 
 int mu_crew_run(struct mu_crew *crew, enum mu_crew_mode mode, mu_time until, struct mu_err *err)
@@ -493,36 +511,58 @@ int mu_crew_kill(struct mu_crew *crew, const struct mu_bench_kill *kill, struct 
 /* --- the beginning and the end ------------------------------------------------------------------
  */
 
-static int open_sockets(struct mu_crew *crew, struct mu_err *err)
+/* So that acks to any of the addresses come, and nothing from elsewhere does. */
+static int take_loopback(struct mu_crew *crew, struct mu_err *err)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET};
+
+    if (setsockopt(crew->fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo")) ||
+        bind(crew->fd, (const struct sockaddr *)&any, sizeof(any)))
+        return mu_err_set(err, MU_EIO, "no socket for all of loopback: %s", strerror(errno));
+    for (size_t i = 0; i < CREW_BATCH; i++) {
+        struct msghdr *msg = &crew->out[i].msg_hdr;
+        struct cmsghdr *c;
+
+        msg->msg_name = (void *)&crew->to->agents;
+        msg->msg_namelen = crew->to->agents_len;
+        msg->msg_control = crew->from[i].control;
+        msg->msg_controllen = sizeof(crew->from[i].control);
+        c = CMSG_FIRSTHDR(msg);
+        c->cmsg_level = IPPROTO_IP;
+        c->cmsg_type = IP_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
+    }
+    return 0;
+}
+
+static int open_socket(struct mu_crew *crew, struct mu_err *err)
 {
     const struct sockaddr *sa = (const struct sockaddr *)&crew->to->agents;
     struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
     struct sock_fprog program = {.len = 1, .filter = &drop_all};
     int size = RECEIVE_BUFFER, stride = (int)crew->stride;
 
-    for (uint32_t i = 0; i < crew->want->sockets; i++) {
-        int fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-        crew->fds[i] = fd;
-        if (fd < 0)
-            return mu_err_set(err, MU_EIO, "no datagram socket: %s", strerror(errno));
-        if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
-            (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-        if (connect(fd, sa, crew->to->agents_len))
-            return mu_err_set(err, MU_EIO, "no way to the conductor: %s", strerror(errno));
-        if (crew->want->no_acks &&
-            setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
-            return mu_err_set(err, MU_EIO, "acks cannot be dropped: %s", strerror(errno));
-        if (crew->want->gso && setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &stride, sizeof(stride)))
-            return mu_err_set(err, MU_EIO, "this kernel has no UDP_SEGMENT: %s", strerror(errno));
-    }
+    crew->fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (crew->fd < 0)
+        return mu_err_set(err, MU_EIO, "no datagram socket: %s", strerror(errno));
+    if (setsockopt(crew->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+        (void)setsockopt(crew->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    if (crew->want->no_acks &&
+        setsockopt(crew->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+        return mu_err_set(err, MU_EIO, "acks cannot be dropped: %s", strerror(errno));
+    if (crew->sources > 1)
+        return take_loopback(crew, err);
+    if (connect(crew->fd, sa, crew->to->agents_len))
+        return mu_err_set(err, MU_EIO, "no way to the conductor: %s", strerror(errno));
+    if (crew->want->gso && setsockopt(crew->fd, IPPROTO_UDP, UDP_SEGMENT, &stride, sizeof(stride)))
+        return mu_err_set(err, MU_EIO, "this kernel has no UDP_SEGMENT: %s", strerror(errno));
     return 0;
 }
 
 /* How many streams may be used to join on. A storm is the truer the more are asked for at once. */
 static int count_files(const struct mu_crew *crew, uint32_t *joiners, struct mu_err *err)
 {
-    uint64_t need = FILES_KEPT + crew->want->sockets + (crew->streams ? crew->total : 0), left;
+    uint64_t need = FILES_KEPT + (crew->streams ? crew->total : 0), left;
     struct rlimit limit = {0};
 
     (void)getrlimit(RLIMIT_NOFILE, &limit);
@@ -583,12 +623,21 @@ static int begin(struct mu_crew *crew, struct mu_err *err)
     if (!crew->senders || (crew->want->streams && !crew->streams))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     prepare(crew);
-    if ((rv = count_files(crew, &joiners, err)) != 0 || (rv = open_sockets(crew, err)) != 0)
+    if ((rv = count_files(crew, &joiners, err)) != 0 || (rv = open_socket(crew, err)) != 0)
         return rv;
     if (!crew->want->made_up)
         return crew_join_begin(crew, joiners, err);
     make_up(crew);
     return crew->rv ? mu_err_set(err, crew->rv, "%s", crew->err.text) : 0;
+}
+
+static uint32_t sources_of(const struct mu_bench_target *to, const struct mu_bench_beats *want)
+{
+    const struct sockaddr_in *sin = (const struct sockaddr_in *)&to->agents;
+    bool loopback =
+        sin->sin_family == AF_INET && ntohl(sin->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+
+    return loopback && !want->gso ? want->sources : 1;
 }
 
 int mu_crew_new(struct mu_crew **out, const struct mu_bench_target *to,
@@ -606,8 +655,8 @@ int mu_crew_new(struct mu_crew **out, const struct mu_bench_target *to,
     crew->total = (want->agents + want->bundle - 1) / want->bundle;
     crew->interval = want->interval;
     crew->joined_at = now;
-    for (size_t i = 0; i < MU_BENCH_SOCKETS; i++)
-        crew->fds[i] = -1;
+    crew->fd = -1;
+    crew->sources = sources_of(to, want);
     mu_rng_seed(&crew->rng, want->seed);
     mu_map_init(&crew->by_id, by_id_eq, by_id_hash, crew);
     mu_pace_init(&crew->pace, 0, now);
@@ -633,9 +682,8 @@ void mu_crew_free(struct mu_crew *crew)
             close(crew->streams[i].fd);
         mu_frames_fini(&crew->streams[i].in);
     }
-    for (size_t i = 0; i < MU_BENCH_SOCKETS; i++)
-        if (crew->fds[i] >= 0)
-            close(crew->fds[i]);
+    if (crew->fd >= 0)
+        close(crew->fd);
     if (crew->epoll >= 0)
         close(crew->epoll);
     if (crew->killed)

@@ -2,6 +2,7 @@
 #ifndef MU_LOAD_BENCH_INT_H
 #define MU_LOAD_BENCH_INT_H
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/uio.h>
 
@@ -57,7 +58,8 @@ struct mu_crew {
     struct mu_map by_id;
     struct crew_stream *streams; /* or NULL */
     int epoll;
-    int fds[MU_BENCH_SOCKETS];
+    int fd;           /* for datagrams */
+    uint32_t sources; /* addresses; 1 = the socket's own */
 
     uint32_t cursor; /* whose turn is next */
     struct mu_pace pace;
@@ -80,6 +82,9 @@ struct mu_crew {
     struct mu_beat beat;
     struct mmsghdr out[CREW_BATCH], in[CREW_BATCH];
     struct iovec out_iov[CREW_BATCH], in_iov[CREW_BATCH];
+    struct crew_source {
+        _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in_pktinfo))];
+    } from[CREW_BATCH];
     uint8_t out_data[CREW_BATCH * MU_DATAGRAM_MAX], in_data[CREW_BATCH][MU_ACK_LEN + 1];
 };
 
