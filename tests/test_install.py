@@ -1,5 +1,6 @@
 """What is installed is enough: the example is built against a copy of it by pkg-config alone."""
 
+import glob
 import os
 import re
 import shutil
@@ -94,6 +95,14 @@ class Install(unittest.TestCase):
         with open(os.path.join(SOURCE, 'include/muster.h'), encoding='ascii') as file:
             declared = re.findall(r'MUSTER_API[^;]*?(muster_\w+)\(', file.read())
         self.assertEqual(shown, {'MUSTER_0.1'} | {f'{name}@@MUSTER_0.1' for name in declared})
+
+    def test_plugins_are_installed_and_show_one_symbol(self):
+        built = {os.path.basename(path) for path in glob.glob(os.path.join(BUILD, 'muster-store-*.so'))}
+        folder = os.path.join(self.libdir, 'muster')
+        self.assertEqual(set(os.listdir(folder)) if built else set(), built)
+        for name in built:
+            shown = run('nm', '-D', '--defined-only', os.path.join(folder, name)).split()
+            self.assertEqual(shown[2::3], ['muster_plugin'])
 
     def test_the_version_is_one(self):
         with open(os.path.join(SOURCE, 'meson.build'), encoding='utf-8') as file:

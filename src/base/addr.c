@@ -100,7 +100,18 @@ static int read_rest(struct mu_addr *addr, const char *text, struct mu_err *err)
     return 0;
 }
 
-/* What follows "scheme:". User and password are left to the driver that knows them. */
+/* Whether a database server is meant: its driver reads the URL itself, with user and password. */
+static bool is_server(const char *text)
+{
+    static const char *const schemes[] = {"postgresql:", "postgres:", "mysql:", "mariadb:"};
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+        if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
+            return true;
+    return false;
+}
+
+/* What follows "scheme:". */
 static int read_url(struct mu_addr *addr, const char *text, struct mu_err *err)
 {
     const char *user_end;
@@ -117,6 +128,12 @@ static int read_url(struct mu_addr *addr, const char *text, struct mu_err *err)
         text = user_end + 1;
     }
     rv = n > 0 ? read_host_port(addr, text, n, err) : 0;
+    if (rv &&
+        is_server(addr->given)) { /* several hosts, a socket's folder as %2F: theirs to read */
+        addr->host[0] = '\0';
+        addr->port = -1;
+        rv = 0;
+    }
     return rv ? rv : read_rest(addr, text + n, err);
 }
 
@@ -130,13 +147,14 @@ static void mask(char *at, size_t n)
 }
 
 /* user:PASSWORD@ before the host, and password=PASSWORD in the query. */
-static void mask_passwords(char *text)
+void mu_addr_mask(char *text)
 {
     char *start = strstr(text, "://"), *p, *end;
 
     if (start) {
         start += 3;
-        end = memrchr(start, '@', strcspn(start, "/?"));
+        /* A password with a / or ? that should have been %2F or %3F is none the less secret. */
+        end = memrchr(start, '@', is_server(text) ? strlen(start) : strcspn(start, "/?"));
         p = end ? memchr(start, ':', (size_t)(end - start)) : NULL;
         if (p)
             mask(p + 1, (size_t)(end - p) - 1);
@@ -177,8 +195,9 @@ int mu_addr_parse(struct mu_addr *out, const char *text, struct mu_err *err)
 
     if (rv)
         return rv;
+    strcpy(addr.given, text);
     strcpy(addr.text, text);
-    mask_passwords(addr.text);
+    mu_addr_mask(addr.text);
     rv = parse(&addr, text, err);
     if (rv)
         return mu_err_wrap(err, rv, "address \"%s\"", addr.text);

@@ -12,16 +12,20 @@
 #include "base/err.h"
 
 struct mu_addr {
-    char text[1024]; /* as given, passwords masked: for logs and errors */
-    char scheme[16]; /* lower case; "" for a bare listener */
-    char host[256];  /* without brackets; "" for a Unix path or a scheme without host */
-    char path[1024]; /* Unix path, or what follows host:port, or `rest` */
-    char query[512]; /* after '?', undecoded */
-    int port;        /* -1 = none given */
+    char text[1024];  /* as given, passwords masked: for logs and errors */
+    char given[1024]; /* as given: for a driver that needs the password, never to be shown */
+    char scheme[16];  /* lower case; "" for a bare listener */
+    char host[256];   /* without brackets; "" for a Unix path or a scheme without host */
+    char path[1024];  /* Unix path, or what follows host:port, or `rest` */
+    char query[512];  /* after '?', undecoded */
+    int port;         /* -1 = none given */
 };
 
 /* Reads a URL or a bare HOST:PORT or /path. Returns 0, or MU_EINVAL and why in @err. */
 int mu_addr_parse(struct mu_addr *out, const char *text, struct mu_err *err);
+
+/* Masks the passwords of a URL where it stands; it grows no longer. */
+void mu_addr_mask(char *text);
 
 /* A bound or numeric address as sockaddr; names are not resolved (MU_EINVAL). @len is set. */
 int mu_addr_sockaddr(const struct mu_addr *addr, struct sockaddr_storage *out, socklen_t *len,

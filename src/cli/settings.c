@@ -1,8 +1,10 @@
 #include "cli/settings.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "base/mem.h"
 
 static const struct {
@@ -21,6 +23,16 @@ static bool takes(const struct mu_command *command, const char *option)
     return false;
 }
 
+/* Everybody may read the arguments of a process: a password goes from there. */
+static const char *take_url(struct mu_cli_settings *settings, const char *value)
+{
+    if (snprintf(settings->store, sizeof(settings->store), "%s", value) >=
+        (int)sizeof(settings->store))
+        return value; /* too long for a URL, as will be told */
+    mu_addr_mask((char *)value);
+    return settings->store;
+}
+
 int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings)
 {
     const struct mu_command *command = mu_args_command(args);
@@ -34,6 +46,8 @@ int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings
         for (size_t nth = 0; (value = mu_args_nth(args, settings_of[i].option, nth)); nth++) {
             if (n == MU_CLI_SETTINGS_MAX)
                 return mu_cli_fail(args, MU_EXIT_USAGE, "too many options; write a --config FILE");
+            if (!strcmp(settings_of[i].key, "store"))
+                value = take_url(settings, value);
             settings->flags[n++] = (struct mu_config_flag){
                 settings_of[i].section, settings_of[i].key, value, settings_of[i].flag};
         }

@@ -15,11 +15,13 @@
     }
 #define MU_OPTION_STORE                                                                            \
     {                                                                                              \
-        "store", 0, "URL", "The database: sqlite:PATH, or memory: which forgets"                   \
+        "store", 0, "URL",                                                                         \
+            "The database: sqlite:PATH, postgresql://HOST/DATABASE, or memory: which forgets"      \
     }
 
 struct mu_cli_settings {
     struct mu_config_flag flags[MU_CLI_SETTINGS_MAX];
+    char store[1024]; /* the URL of --store, whose password is masked where it stood */
     struct mu_config_source source; /* points into this struct, and to the environment */
 };
 

@@ -308,35 +308,50 @@ static int read_flags(struct mu_config *config, unsigned layer,
     return 0;
 }
 
-static int find_store(struct mu_config *config, struct mu_err *err)
+static int find_folder(struct mu_config *config, struct mu_err *err)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    size_t size = sizeof(config->own_folder);
     int n;
 
-    if (*config->store)
-        return 0;
-    config->own_store = true;
     if (geteuid() == 0)
-        n = snprintf(config->store, sizeof(config->store), "sqlite:/var/lib/muster/muster.db");
+        n = snprintf(config->own_folder, size, "/var/lib/muster");
     else if (state && *state == '/')
-        n = snprintf(config->store, sizeof(config->store), "sqlite:%s/muster/muster.db", state);
+        n = snprintf(config->own_folder, size, "%s/muster", state);
     else if (home && *home == '/')
-        n = snprintf(config->store, sizeof(config->store),
-                     "sqlite:%s/.local/state/muster/muster.db", home);
+        n = snprintf(config->own_folder, size, "%s/.local/state/muster", home);
     else
         return mu_err_set(err, MU_EINVAL,
-                          "no place for the database: $HOME is not set; give --store sqlite:PATH");
-    return n < (int)sizeof(config->store)
-               ? 0
-               : mu_err_set(err, MU_EINVAL, "the path of the home directory is too long");
+                          "no place for the state: $HOME is not set; give --store sqlite:PATH, or"
+                          " [conductor] secret_file for a database on a server");
+    return n < (int)size ? 0
+                         : mu_err_set(err, MU_EINVAL, "the path of the home directory is too long");
 }
 
+static int find_store(struct mu_config *config, struct mu_err *err)
+{
+    if (*config->store)
+        return 0;
+    int rv = find_folder(config, err);
+    if (!rv)
+        snprintf(config->store, sizeof(config->store), "sqlite:%s/muster.db", config->own_folder);
+    return rv;
+}
+
+/* Beside a database that is a file. One on a server has no such place, and memory needs none. */
 static int find_secret(struct mu_config *config, struct mu_err *err)
 {
     const char *path = config->store + strlen("sqlite:");
 
-    if (*config->secret_file || strncmp(config->store, "sqlite:", strlen("sqlite:")))
+    if (*config->secret_file || strncmp(config->store, "memory:", strlen("memory:")) == 0)
         return 0;
+    if (strncmp(config->store, "sqlite:", strlen("sqlite:")) != 0) {
+        int rv = find_folder(config, err);
+        if (!rv)
+            snprintf(config->secret_file, sizeof(config->secret_file), "%s/muster.secret",
+                     config->own_folder);
+        return rv;
+    }
     if (snprintf(config->secret_file, sizeof(config->secret_file), "%s.secret", path) >=
         (int)sizeof(config->secret_file))
         return mu_err_set(err, MU_EINVAL, "store: the path of the database is too long");

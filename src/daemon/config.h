@@ -24,7 +24,7 @@ struct mu_config {
     struct mu_policies policies;
     struct mu_config_list listen, http;
     bool insecure;
-    bool own_store; /* no store was given: the path is ours, and so is its folder */
+    char own_folder[1000]; /* where what was given no place is kept: ours to make; "" = none */
     char store[1024], secret_file[1024], token_file[1024], http_hosts[1024];
     int64_t max_agents, join_rate, max_streams, max_per_peer, max_http, max_http_per_peer,
         receive_buffer, event_max;

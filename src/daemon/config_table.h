@@ -48,11 +48,13 @@
       "Allows listeners that other machines can reach, without encryption: whoever can send "      \
       "there can read and write everything, and pretend to be any agent.")                         \
     X("conductor", store, URL, config, store, "", 0, 0, "", 0,                                     \
-      "The database: sqlite:PATH, or memory: which forgets. If not set: "                          \
+      "The database: sqlite:PATH, postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "                 \
+      "mysql://USER:PASSWORD@HOST:PORT/DATABASE, or memory: which forgets. If not set: "           \
       "sqlite:/var/lib/muster/muster.db for root, else sqlite:$XDG_STATE_HOME/muster/muster.db.")  \
     X("conductor", secret_file, PATH, config, secret_file, "", 0, 0, "", 0,                        \
       "The fleet secret, from which the keys of sessions are made. Made at the first start. If "   \
-      "not set: the path of the database and .secret.")                                            \
+      "not set: the path of the database and .secret; with a database on a server, "               \
+      "muster.secret in /var/lib/muster or $XDG_STATE_HOME/muster.")                               \
     X("conductor", token_file, PATH, config, token_file, "", 0, 0, "", 0,                          \
       "A file with a word that agents must present when they join. If not set: none is asked.")    \
     X("conductor", max_agents, COUNT, config, max_agents, "1000000", 1, 16000000, "agents", 0,     \

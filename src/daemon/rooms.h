@@ -53,7 +53,8 @@ struct mu_rooms {
     int agents_port, http_port; /* of the first listeners; 0 = none */
     bool draining;
     mu_time draining_since;
-    size_t lost; /* what could not be stored at the end */
+    size_t lost;         /* what could not be stored at the end */
+    struct mu_err taken; /* by whom the database was taken over; .code is 0 = by nobody */
 };
 
 /* ears.c: makes the listeners, or takes those of the service manager. The error names the address,

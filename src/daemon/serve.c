@@ -99,6 +99,8 @@ static int restore_row(void *ctx, const struct mu_who *who, const struct mu_row 
 
 /* ---- the tick ---- */
 
+static void give_way(struct mu_rooms *rooms);
+
 /* A tick has two halves, since silence may only be judged by a `now` up to which everything that
  * came has been heard: the clocks are read first; then the loop reads the streams (its poll comes
  * between timers and checks) and the datagrams that had come by then, and the sweep judges. However
@@ -128,6 +130,7 @@ static void on_sweep(uv_check_t *check)
     mu_notify_alive(&rooms->notify, rooms->now);
     mu_rooms_tell_status(rooms, rooms->now);
     mu_rooms_tell_store(rooms, rooms->now);
+    give_way(rooms);
     mu_log_tick();
 }
 
@@ -203,23 +206,41 @@ static void on_flushed(void *ctx, size_t lost)
 
 /* Ticks go on until the journal is empty: agents that are known are heard, nobody is judged
  * wrongly. */
-static void drain(struct mu_rooms *rooms, const char *signal)
+static void drain(struct mu_rooms *rooms)
 {
-    mu_time now = mu_clock_now();
+    rooms->draining = true;
+    rooms->draining_since = mu_clock_now();
+    mu_notify_send(&rooms->notify, "STOPPING=1\nSTATUS=Storing what waits");
+    mu_transport_stop_accepting(rooms->transport);
+    mu_conductor_drain(rooms->conductor);
+    mu_journal_finish(rooms->journal, FLUSH_PATIENCE, on_flushed, rooms);
+}
 
-    if (rooms->draining && now - rooms->draining_since < ONE_WISH)
+static void on_wish(struct mu_rooms *rooms, const char *signal)
+{
+    if (rooms->draining && mu_clock_now() - rooms->draining_since < ONE_WISH)
         return;
     if (rooms->draining) {
         mu_warn("daemon", "ends at once", MU_KVS("signal", signal));
         _exit(1);
     }
-    rooms->draining = true;
-    rooms->draining_since = now;
     mu_info("daemon", "draining", MU_KVS("signal", signal));
-    mu_notify_send(&rooms->notify, "STOPPING=1\nSTATUS=Storing what waits");
-    mu_transport_stop_accepting(rooms->transport);
-    mu_conductor_drain(rooms->conductor);
-    mu_journal_finish(rooms->journal, FLUSH_PATIENCE, on_flushed, rooms);
+    drain(rooms);
+}
+
+/* Two must not judge one fleet: who has lost the database to another one ends. */
+static void give_way(struct mu_rooms *rooms)
+{
+    struct mu_store_health health;
+
+    if (rooms->draining)
+        return;
+    mu_store_health(rooms->store, rooms->now, &health);
+    if (!health.taken)
+        return;
+    mu_err_set(&rooms->taken, MU_ELOCKED, "%s", health.error);
+    mu_info("daemon", "draining", MU_KVS("why", "another conductor has the database"));
+    drain(rooms);
 }
 
 /* ---- the other signals ---- */
@@ -276,24 +297,22 @@ static void on_signal(uv_signal_t *handle, int signum)
         mu_rooms_dump(rooms);
         break;
     default:
-        drain(rooms, signum == SIGINT ? "SIGINT" : "SIGTERM");
+        on_wish(rooms, signum == SIGINT ? "SIGINT" : "SIGTERM");
     }
 }
 
 /* ---- the beginning ---- */
 
-/* Where no store was given, its folder is ours to make; otherwise a missing one is likely a slip.
+/* Where no place was given, its folder is ours to make; otherwise a missing one is likely a slip.
  */
 static int make_state_dir(const struct mu_config *config, struct mu_err *err)
 {
-    char path[1024], *end;
+    char path[sizeof(config->own_folder)];
     int error = 0; /* the first that is more than a folder that is there */
 
-    if (!config->own_store)
+    if (!*config->own_folder)
         return 0;
-    snprintf(path, sizeof(path), "%s", config->store + strlen("sqlite:"));
-    end = strrchr(path, '/');
-    *end = 0;
+    strcpy(path, config->own_folder);
     for (char *p = path + 1; (p = strchr(p, '/')); p++) {
         *p = 0;
         if (mkdir(path, 0755) && errno != EEXIST && !error)
@@ -302,8 +321,8 @@ static int make_state_dir(const struct mu_config *config, struct mu_err *err)
     }
     if (mkdir(path, 0700) && errno != EEXIST)
         return mu_err_set(err, MU_EIO,
-                          "cannot make the folder %s for the database: %s; name another place "
-                          "with --store sqlite:PATH",
+                          "cannot make the folder %s for the state: %s; name other places with "
+                          "--store and secret_file",
                           path, strerror(error ? error : errno));
     return 0;
 }
@@ -505,6 +524,8 @@ int mu_serve(const struct mu_serve_options *options, struct mu_err *err)
         rv = mu_activation_take(&rooms.activated, err);
     if (!rv)
         rv = live(&rooms, err);
+    if (!rv && rooms.taken.code)
+        rv = mu_err_set(err, MU_ELOCKED, "%s", rooms.taken.text);
     if (!rv && rooms.lost)
         rv = mu_err_set(err, MU_EIO, "%zu changes could not be stored", rooms.lost);
     if (!rv)

@@ -13,7 +13,7 @@
 
 static uint32_t shown(const struct mu_rooms *rooms, enum mu_state state)
 {
-    return mu_roster_shown(mu_conductor_roster(rooms->conductor), state);
+    return mu_roster_census(mu_conductor_roster(rooms->conductor))->state[state];
 }
 
 static uint32_t agents(const struct mu_rooms *rooms)

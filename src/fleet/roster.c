@@ -38,6 +38,7 @@ int mu_roster_new(struct mu_roster **out, const struct mu_roster_config *config)
     memcpy(r->index.key, config->key, sizeof(r->index.key));
     mu_index_init(&r->index);
     mu_pool_init(&r->pool, config->key);
+    mu_census_init(&r->census);
     *out = r;
     return 0;
 }
@@ -56,6 +57,7 @@ void mu_roster_free(struct mu_roster *r)
         r->pends = next;
     }
     mu_pool_fini(&r->pool);
+    mu_census_fini(&r->census);
     mu_index_fini(&r->index);
     mu_map_fini(&r->more_of);
     mu_free(r->more);
@@ -257,6 +259,7 @@ static void fill(struct mu_roster *r, uint32_t slot, const struct mu_row *row, u
         .report_count = row->report_count < most ? row->report_count : most,
         .profile = profile,
         .wanted_ms = row->interval_ms,
+        .line = mu_census_enter(&r->census, row->zone, row->ident->binary),
     };
     *cold = (struct cold){
         .ident = mu_ident_ref(row->ident),
@@ -290,6 +293,7 @@ static void give_slot(struct mu_roster *r, uint32_t slot)
 {
     struct cold *cold = cold_of(r, slot);
 
+    mu_census_leave(&r->census, hot_of(r, slot)->line);
     mu_pool_drop(&r->pool, hot_of(r, slot)->profile);
     drop_more(r, slot);
     mu_ident_unref(cold->ident);
@@ -351,7 +355,7 @@ int mu_roster_load(struct mu_roster *r, const struct mu_row *row, uint32_t *out)
 
 int mu_roster_loaded(struct mu_roster *r)
 {
-    uint32_t *slots = mu_realloc(NULL, r->count, sizeof(*slots)), n = 0;
+    uint32_t *slots = mu_realloc(NULL, r->slots, sizeof(*slots)), n = 0;
     int rv;
 
     if (!slots)
@@ -364,14 +368,20 @@ int mu_roster_loaded(struct mu_roster *r)
     return rv;
 }
 
+/* The census of what @hot is, before and after it becomes something else. */
+static void count(struct mu_roster *r, const struct hot *hot, int by)
+{
+    mu_census_count(&r->census, hot->line, shown(hot), hot->flags & DISABLED, hot->flags & FORCED,
+                    by);
+}
+
 void mu_roster_reveal(struct mu_roster *r, uint32_t slot)
 {
     struct hot *hot = hot_of(r, slot);
 
     assert(hot->flags & HIDDEN);
     hot->flags &= (uint8_t)~HIDDEN;
-    r->shown[shown(hot)]++;
-    r->count++;
+    count(r, hot, 1);
 }
 
 static void drop_pend(struct mu_roster *r, uint32_t slot)
@@ -391,10 +401,8 @@ void mu_roster_remove(struct mu_roster *r, uint32_t slot)
 
     if (hot->flags & PENDING)
         drop_pend(r, slot);
-    if (!(hot->flags & HIDDEN)) {
-        r->shown[shown(hot)]--;
-        r->count--;
-    }
+    if (!(hot->flags & HIDDEN))
+        count(r, hot, -1);
     mu_index_del(&r->index, slot);
     give_slot(r, slot);
 }
@@ -435,6 +443,10 @@ int mu_roster_rejoin(struct mu_roster *r, uint32_t slot, const struct mu_row *ro
 
     if (pool_profile(r, row, &profile) != 0)
         return MU_ENOMEM;
+    count(r, hot, -1);
+    mu_census_leave(&r->census, hot->line);
+    hot->line = mu_census_enter(&r->census, row->zone, cold->ident->binary);
+    count(r, hot, 1);
     mu_pool_drop(&r->pool, hot->profile);
     hot->profile = profile;
     hot->wanted_ms = row->interval_ms;
@@ -543,22 +555,22 @@ void mu_roster_settle(struct mu_roster *r, uint32_t slot, bool apply)
 
     assert(pend && more);
     if (apply) {
-        r->shown[shown(hot)]--;
+        count(r, hot, -1);
         swap_ids(&more->disabled_reason, &pend->disabled_reason);
         swap_ids(&more->forced_reason, &pend->forced_reason);
         more->revision = pend->revision;
         hot->flags &= (uint8_t) ~(DISABLED | FORCED);
         hot->flags |= (uint8_t)((pend->disabled ? DISABLED : 0) | (pend->forced_down ? FORCED : 0));
-        r->shown[shown(hot)]++;
+        count(r, hot, 1);
     }
     drop_pend(r, slot);
 }
 
 static void set_heard_flag(struct mu_roster *r, struct hot *hot)
 {
-    r->shown[shown(hot)]--;
+    count(r, hot, -1);
     hot->flags |= HEARD;
-    r->shown[shown(hot)]++;
+    count(r, hot, 1);
 }
 
 void mu_roster_soon(const struct mu_roster *r, uint32_t slot)
@@ -619,9 +631,9 @@ void mu_roster_move(struct mu_roster *r, uint32_t slot, enum mu_state state, enu
     struct cold *cold = cold_of(r, slot);
 
     assert(state < MU_UNKNOWN);
-    r->shown[shown(hot)]--;
+    count(r, hot, -1);
     hot->state = state;
-    r->shown[shown(hot)]++;
+    count(r, hot, 1);
     cold->reason = why;
     cold->state_since = day(at);
     arm(r, slot);

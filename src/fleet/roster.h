@@ -6,6 +6,7 @@
 #ifndef MU_FLEET_ROSTER_H
 #define MU_FLEET_ROSTER_H
 
+#include "fleet/census.h"
 #include "fleet/history.h"
 #include "fleet/policy.h"
 #include "fleet/row.h"
@@ -60,8 +61,8 @@ void mu_roster_beat(const struct mu_roster *roster, uint32_t slot, mu_wall *last
 size_t mu_roster_by_name(struct mu_roster *roster, const char *after_binary, const char *after_host,
                          uint32_t *out, size_t n);
 
-/* Counts of what is shown, kept up to date with each change: by state. */
-uint32_t mu_roster_shown(const struct mu_roster *roster, enum mu_state state);
+/* Of all agents but those that are hidden, kept up to date with each change. */
+const struct mu_census *mu_roster_census(const struct mu_roster *roster);
 
 /* ---- What changes it: the conductor's calls. ----
  *

@@ -29,6 +29,7 @@ struct hot {
     uint64_t detector : 2;        /* enum mu_detector: whose state there is; mostly the policy's */
     uint64_t since : MOMENT_BITS; /* hearing time from which silence counts */
     uint64_t policy : 8;
+    uint64_t line : 11; /* of the census */
     uint64_t report_count : 40;
     uint64_t profile : 24;           /* zone, labels, version: in the pool */
     uint32_t interval_ms, wanted_ms; /* in force; asked for, 0 = the policy's */
@@ -81,14 +82,14 @@ struct pend {
 
 struct mu_roster {
     struct block **blocks;
-    uint32_t slots, cap, count;
+    uint32_t slots, cap;
     uint32_t free, nfree; /* slots to be used again: the first, how many */
 
     struct more *more;
     uint32_t nmore, more_cap, more_free; /* MU_MAP_NONE = none is free */
     struct mu_map more_of;               /* by slot */
 
-    uint32_t shown[MU_STATES];
+    struct mu_census census;
     const struct mu_policies *policies;
     mu_dur wall_offset; /* ms to add to monotonic ms */
     struct mu_index index;

@@ -5,7 +5,7 @@
 
 uint32_t mu_roster_count(const struct mu_roster *r)
 {
-    return r->count;
+    return r->census.total;
 }
 
 uint32_t mu_roster_taken(const struct mu_roster *r)
@@ -170,9 +170,9 @@ size_t mu_roster_by_name(struct mu_roster *r, const char *after_binary, const ch
     return got;
 }
 
-uint32_t mu_roster_shown(const struct mu_roster *r, enum mu_state state)
+const struct mu_census *mu_roster_census(const struct mu_roster *r)
 {
-    return r->shown[state];
+    return &r->census;
 }
 
 void mu_roster_pulse(const struct mu_roster *r, uint32_t slot, struct mu_pulse *out)

@@ -33,16 +33,18 @@ static void put_groups(struct mu_json *json, const char *key, const struct mu_ce
                        int (*compare)(const void *a, const void *b))
 {
     const struct mu_census_line *lines[MU_CENSUS_LINES];
+    size_t n = 0;
 
     for (uint32_t i = 0; i < census->n; i++)
-        lines[i] = &census->lines[i];
-    qsort(lines, census->n, sizeof(struct mu_census_line *), compare);
+        if (mu_census_sum(&census->lines[i]) > 0)
+            lines[n++] = &census->lines[i];
+    qsort(lines, n, sizeof(struct mu_census_line *), compare);
     mu_json_object(json, key);
-    for (uint32_t i = 0; i < census->n;) {
+    for (size_t i = 0; i < n;) {
         const struct mu_census_line *first = lines[i];
         uint32_t sum[MU_STATES] = {0};
 
-        for (; i < census->n && compare(&first, &lines[i]) == 0; i++)
+        for (; i < n && compare(&first, &lines[i]) == 0; i++)
             for (int state = 0; state < MU_STATES; state++)
                 sum[state] += lines[i]->state[state];
         put_states(json, compare == by_zone ? first->zone : first->binary, sum);

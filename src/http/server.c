@@ -16,7 +16,6 @@
 #include "base/mem.h"
 #include "base/stat.h"
 #include "http/api.h"
-#include "http/count.h"
 #include "http/feed.h"
 
 #define HEADERS_MAX   (32 * 1024)
@@ -497,7 +496,6 @@ void mu_server_handle_closed(struct mu_http *http)
 
     if (--http->handles)
         return;
-    mu_count_forget(http);
     mu_feed_free(http->feed);
     mu_free(http);
     closed(ctx);

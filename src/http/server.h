@@ -46,7 +46,6 @@ struct mu_http {
     struct mu_list listeners, peers, reqs;
     struct mu_list slices, later; /* that take turns, and that wait to */
     uint32_t npeers, nevicted, nslices;
-    struct mu_count *counting, *counted; /* see count.h; NULL = none */
     size_t charged;                      /* bytes of answers that are on their way out */
     mu_time turn_ends; /* when slices have had their share of this turn of the loop */
     bool resumed;      /* a connection, which microhttpd must be run for */

@@ -23,6 +23,7 @@
 #define JOIN_PATIENCE  (30 * MU_SEC)
 #define LONGEST_WAIT   (50 * MU_MS)  /* so that a signal is seen */
 #define SHORTEST_WAIT  (500 * MU_US) /* sends come in batches rather than one by one */
+#define FILES_KEPT     64            /* for all but senders and joiners */
 #define GSO_BYTES      65000         /* of one send: a datagram's length must fit 16 bits */
 
 /* Where an ack has what; see docs/protocol.md. */
@@ -518,21 +519,24 @@ static int open_sockets(struct mu_crew *crew, struct mu_err *err)
     return 0;
 }
 
-static int check_files(const struct mu_crew *crew, struct mu_err *err)
+/* How many streams may be used to join on. A storm is the truer the more are asked for at once. */
+static int count_files(const struct mu_crew *crew, uint32_t *joiners, struct mu_err *err)
 {
+    uint64_t need = FILES_KEPT + crew->want->sockets + (crew->streams ? crew->total : 0), left;
     struct rlimit limit = {0};
-    uint64_t need = 64 + crew->want->sockets + (crew->streams ? crew->total : CREW_JOINERS);
 
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
-    if (limit.rlim_cur < need)
+    if (limit.rlim_cur <= need)
         return mu_err_set(err, MU_EFULL,
                           "%" PRIu64 " files would be open, and %" PRIu64 " may be: raise it with "
                           "ulimit -n",
-                          need, (uint64_t)limit.rlim_cur);
+                          need + 1, (uint64_t)limit.rlim_cur);
+    left = (uint64_t)limit.rlim_cur - need;
+    *joiners = left < CREW_JOINERS ? (uint32_t)left : CREW_JOINERS;
     return 0;
 }
 
@@ -567,6 +571,7 @@ static void make_up(struct mu_crew *crew)
 
 static int begin(struct mu_crew *crew, struct mu_err *err)
 {
+    uint32_t joiners = 0;
     int rv;
 
     crew->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -578,10 +583,10 @@ static int begin(struct mu_crew *crew, struct mu_err *err)
     if (!crew->senders || (crew->want->streams && !crew->streams))
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     prepare(crew);
-    if ((rv = check_files(crew, err)) != 0 || (rv = open_sockets(crew, err)) != 0)
+    if ((rv = count_files(crew, &joiners, err)) != 0 || (rv = open_sockets(crew, err)) != 0)
         return rv;
     if (!crew->want->made_up)
-        return crew_join_begin(crew, err);
+        return crew_join_begin(crew, joiners, err);
     make_up(crew);
     return crew->rv ? mu_err_set(err, crew->rv, "%s", crew->err.text) : 0;
 }

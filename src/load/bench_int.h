@@ -13,7 +13,7 @@
 #include "wire/seal.h"
 
 #define CREW_BATCH   64
-#define CREW_JOINERS 256 /* streams on which joins are asked for side by side */
+#define CREW_JOINERS 2000 /* streams on which joins are asked for side by side, at most */
 
 struct crew_sender { /* 48 bytes */
     uint64_t id;
@@ -84,7 +84,7 @@ struct mu_crew {
 };
 
 /* bench_join.c: the streams' side. */
-int crew_join_begin(struct mu_crew *crew, struct mu_err *err);
+int crew_join_begin(struct mu_crew *crew, uint32_t joiners, struct mu_err *err);
 /* Goes on with what may: dials, asks, asks again. */
 void crew_join_turn(struct mu_crew *crew, mu_time now);
 /* What epoll says of joiner @i. */

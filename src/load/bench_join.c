@@ -290,9 +290,9 @@ mu_time crew_join_next(const struct mu_crew *crew)
     return next;
 }
 
-int crew_join_begin(struct mu_crew *crew, struct mu_err *err)
+int crew_join_begin(struct mu_crew *crew, uint32_t joiners, struct mu_err *err)
 {
-    crew->njoiners = crew->total < CREW_JOINERS ? crew->total : CREW_JOINERS;
+    crew->njoiners = crew->total < joiners ? crew->total : joiners;
     crew->joiners = mu_calloc(crew->njoiners, sizeof(*crew->joiners));
     crew->ask_room = mu_calloc(crew->want->bundle, sizeof(*crew->ask_room));
     crew->answer_room = mu_calloc(MU_JOIN_AGENTS_MAX, sizeof(*crew->answer_room));

@@ -79,7 +79,7 @@ static void expose_agents(const struct mu_census *census, struct mu_buf *out)
     for (uint32_t i = 0; i < census->n; i++) {
         const struct mu_census_line *line = &census->lines[i];
 
-        for (int state = 0; state < MU_STATES; state++) {
+        for (int state = 0; state < MU_STATES && mu_census_sum(line) > 0; state++) {
             mu_buf_puts(out, "muster_agents");
             label(out, '{', "zone", line->zone);
             label(out, ',', "binary", line->binary);

@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "event/bus.h"
-#include "outlet/census.h"
+#include "fleet/census.h"
 #include "outlet/journal.h"
 #include "store/store.h"
 

@@ -11,6 +11,10 @@
 #include "base/addr.h"
 #include "event/event.h"
 
+/* Raised with each change of this page, or of a struct that it hands over: a plugin that was built
+ * against another number is refused. */
+#define MU_STORE_ABI 1
+
 /* The agent's last report: JSON, at most 64 KiB. */
 struct mu_payload {
     uint32_t row;
@@ -126,6 +130,12 @@ struct mu_store_driver {
      * *@more says whether there are others still. */
     int (*trim)(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *more,
                 struct mu_err *err);
+
+    /* Asks a server for a sign of life, after .idle without another call: so a session that has
+     * nothing to do is not taken for dead, and one that is lost is made anew before it is needed.
+     * For drivers that have no server .idle is 0. */
+    int (*ping)(void *st, struct mu_err *err);
+    mu_dur idle;
 
     /* The three of store/admin.h: each on a connection of its own, without @st. */
     int (*status)(const struct mu_addr *addr, struct mu_store_status *out, struct mu_err *err);

@@ -93,7 +93,7 @@ static int run_driver(struct mu_store_job *job)
     case MU_JOB_PAYLOAD:
         return driver->payload(engine->st, job->u.payload.row, &job->text, &job->err);
     case MU_JOB_PROBE:
-        return 0;
+        return driver->idle ? driver->ping(engine->st, &job->err) : 0;
     case MU_JOB_CLOSE:
         driver->close(engine->st);
         return 0;

@@ -8,7 +8,8 @@
 #include "loop/worker.h"
 #include "store/store.h"
 
-/* A PROBE only opens a lost connection anew; CLOSE is the last job of all. */
+/* A PROBE only looks whether there is a connection, and makes a lost one anew; CLOSE is the last
+ * job of all. */
 enum mu_store_kind {
     MU_JOB_COMMIT,
     MU_JOB_CHECKPOINT,

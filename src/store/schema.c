@@ -102,5 +102,88 @@ static const char sqlite_2[] =
     "DROP INDEX events_agent;"
     "CREATE INDEX events_agent ON events (seq >> 16, agent) WHERE agent <> '';";
 
+/* The same tables, as of sqlite_2. Texts that are looked for compare byte by byte, which is fast
+ * and the same everywhere. Pages keep room for new versions of their rows, so that a row that
+ * changes touches no index. */
+static const char postgresql_1[] =
+    "CREATE TABLE meta (key text COLLATE \"C\" PRIMARY KEY, value bigint NOT NULL)"
+    "  WITH (fillfactor = 50);"
+    "INSERT INTO meta VALUES ('schema', 0), ('epoch', 0), ('event_limit', 1), ('event_count', 0),"
+    "  ('next_row', 1);"
+    "CREATE TABLE agents ("
+    "  id bigint PRIMARY KEY,"
+    "  uuid text NOT NULL,"
+    "  \"binary\" text COLLATE \"C\" NOT NULL,"
+    "  host text COLLATE \"C\" NOT NULL,"
+    "  zone text NOT NULL,"
+    "  labels text NOT NULL,"
+    "  version text NOT NULL,"
+    "  status text NOT NULL,"
+    "  disabled_reason text NOT NULL,"
+    "  forced_down boolean NOT NULL,"
+    "  forced_reason text NOT NULL,"
+    "  revision bigint NOT NULL,"
+    "  joined_at bigint NOT NULL,"
+    "  start_id bigint NOT NULL,"
+    "  incarnation bigint NOT NULL,"
+    "  session bigint NOT NULL,"
+    "  session_index bigint NOT NULL,"
+    "  report_interval_ms bigint NOT NULL,"
+    "  UNIQUE (host, \"binary\")) WITH (fillfactor = 80);"
+    "CREATE TABLE beats ("
+    "  agent bigint PRIMARY KEY,"
+    "  last_seen_at bigint NOT NULL,"
+    "  report_count bigint NOT NULL,"
+    "  state text NOT NULL,"
+    "  state_reason text NOT NULL,"
+    "  state_since bigint NOT NULL) WITH (fillfactor = 50);"
+    "CREATE TABLE payloads ("
+    "  agent bigint PRIMARY KEY,"
+    "  bytes bigint NOT NULL,"
+    "  json text NOT NULL) WITH (fillfactor = 70);"
+    "CREATE TABLE events ("
+    "  seq bigint PRIMARY KEY,"
+    "  at bigint NOT NULL,"
+    "  agent text COLLATE \"C\" NOT NULL,"
+    "  uuid text NOT NULL,"
+    "  kind text COLLATE \"C\" NOT NULL,"
+    "  \"from\" text NOT NULL,"
+    "  \"to\" text NOT NULL,"
+    "  reason text NOT NULL,"
+    "  detail text NOT NULL);"
+    "CREATE INDEX events_agent ON events ((seq >> 16), agent) WHERE agent <> '';"
+    "CREATE INDEX events_kind ON events (kind, seq) WHERE kind <> 'state';"
+    "CREATE VIEW fleet AS SELECT"
+    "  a.binary || '@' || a.host AS agent, a.uuid, a.binary, a.host, a.zone, a.labels, a.version,"
+    "  a.status, a.disabled_reason,"
+    "  CASE WHEN a.forced_down THEN 'down' ELSE b.state END AS state,"
+    "  CASE WHEN a.forced_down THEN a.forced_reason ELSE b.state_reason END AS state_reason,"
+    "  a.forced_down,"
+    "  to_timestamp(b.state_since / 1000.0) AS state_since,"
+    "  to_timestamp(a.joined_at / 1000.0) AS joined_at,"
+    "  to_timestamp(nullif(b.last_seen_at, 0) / 1000.0) AS last_seen_at,"
+    "  b.report_count, a.incarnation"
+    "  FROM agents a JOIN beats b ON b.agent = a.id;"
+    "CREATE VIEW history AS SELECT"
+    "  seq, to_timestamp(at / 1000.0) AS at, agent, uuid, kind, \"from\", \"to\", reason, detail"
+    "  FROM events;";
+
 const char *const mu_schema_sqlite[] = {sqlite_1, sqlite_2};
 const uint32_t mu_schema_sqlite_n = MU_ARRAY_LEN(mu_schema_sqlite);
+const char *const mu_schema_postgresql[] = {postgresql_1};
+const uint32_t mu_schema_postgresql_n = MU_ARRAY_LEN(mu_schema_postgresql);
+
+int mu_schema_check(uint32_t schema, uint32_t ours, bool may_migrate, struct mu_err *err)
+{
+    if (schema > ours)
+        return mu_err_set(err, MU_EVERSION,
+                          "its schema is number %u, newer than this program's, number %u; use the"
+                          " newer muster, or restore a backup",
+                          schema, ours);
+    if (schema && schema < ours && !may_migrate)
+        return mu_err_set(err, MU_EVERSION,
+                          "its schema is number %u, older than this program's, number %u; run"
+                          " `muster db upgrade`",
+                          schema, ours);
+    return 0;
+}

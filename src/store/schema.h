@@ -4,12 +4,21 @@
 #ifndef MU_STORE_SCHEMA_H
 #define MU_STORE_SCHEMA_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/err.h"
 
 #define MU_SCHEMA_APPLICATION 0x4d555354 /* "MUST": PRAGMA application_id of our SQLite files */
 
 /* Step i brings schema i to i + 1; schema 0 is the empty database. */
 extern const char *const mu_schema_sqlite[];
 extern const uint32_t mu_schema_sqlite_n;
+extern const char *const mu_schema_postgresql[];
+extern const uint32_t mu_schema_postgresql_n;
+
+/* Whether a program that writes schema @ours may use a database of @schema; an older one only when
+ * it may migrate it. 0, or MU_EVERSION with both numbers. */
+int mu_schema_check(uint32_t schema, uint32_t ours, bool may_migrate, struct mu_err *err);
 
 #endif

@@ -217,21 +217,6 @@ static int look(struct mu_sqlite *db, uint32_t *schema, struct mu_err *err)
     return 0;
 }
 
-static int check_schema(uint32_t schema, bool may_migrate, struct mu_err *err)
-{
-    if (schema > mu_schema_sqlite_n)
-        return mu_err_set(err, MU_EVERSION,
-                          "its schema is number %u, newer than this program's, number %u; use the"
-                          " newer muster, or restore a backup",
-                          schema, mu_schema_sqlite_n);
-    if (schema && schema < mu_schema_sqlite_n && !may_migrate)
-        return mu_err_set(err, MU_EVERSION,
-                          "its schema is number %u, older than this program's, number %u; run"
-                          " `muster db upgrade`",
-                          schema, mu_schema_sqlite_n);
-    return 0;
-}
-
 static int set_modes(struct mu_sqlite *db, struct mu_err *err)
 {
     sqlite3_stmt *stmt;
@@ -314,7 +299,7 @@ static int open_file(struct mu_sqlite *db, bool may_migrate, struct mu_err *err)
     if (!rv)
         rv = look(db, &schema, err);
     if (!rv)
-        rv = check_schema(schema, may_migrate, err);
+        rv = mu_schema_check(schema, mu_schema_sqlite_n, may_migrate, err);
     if (!rv)
         rv = set_modes(db, err);
     return rv ? rv : migrate(db, schema, err);
@@ -455,7 +440,7 @@ int mu_sqlite_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, 
     if (!rv)
         rv = look(&db, &schema, err);
     if (!rv)
-        rv = check_schema(schema, true, err);
+        rv = mu_schema_check(schema, mu_schema_sqlite_n, true, err);
     if (!rv)
         rv = set_modes(&db, err);
     if (!rv)

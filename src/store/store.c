@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/plugin.h"
 #include "base/stat.h"
 #include "loop/alarm.h"
 #include "store/drivers.h"
@@ -27,7 +28,7 @@
 struct mu_store {
     struct mu_engine *engine;
     struct mu_worker *worker;
-    struct mu_alarm *alarm; /* while a job runs: STUCK; while pausing: the pause */
+    struct mu_alarm *alarm; /* while a job runs: STUCK; while pausing: the pause; else .idle */
     struct mu_alarm *limit; /* of the close */
     struct mu_store_job *first, **last;
     struct mu_store_job *running;
@@ -38,6 +39,7 @@ struct mu_store {
     bool pausing, stuck, closing, graced;
     bool lost_connection;
     bool failing, failing_write;
+    bool taken; /* by another conductor */
     mu_time failing_since;
     uint64_t writes, errors;
     double write_seconds;
@@ -167,6 +169,7 @@ static void note_failure(struct mu_store *store, const struct mu_store_job *job)
     if (!store->failing)
         store->failing_since = store->started;
     store->failing = true;
+    store->taken = store->taken || job->rv == MU_ELOCKED;
     store->failing_write = store->failing_write || is_write(job);
     memcpy(store->error, job->err.text, sizeof(store->error) - 1);
     store->error[sizeof(store->error) - 1] = '\0';
@@ -299,23 +302,30 @@ static void pump(struct mu_store *store)
         job = store->closer;
     if (job)
         start(store, job);
+    else if (store->engine->driver->idle)
+        mu_alarm_set(store->alarm, store->engine->driver->idle);
+}
+
+static void probe(struct mu_store *store)
+{
+    struct mu_store_job *job = job_new(store, MU_JOB_PROBE, NULL);
+
+    if (!job) {
+        pause_now(store);
+        return;
+    }
+    store->njobs++;
+    start(store, job);
 }
 
 /* A pause is over. With nothing to do, we still want to know whether the store is back. */
 static void end_pause(struct mu_store *store)
 {
     store->pausing = false;
-    if (!store->first && !store->closing) {
-        struct mu_store_job *probe = job_new(store, MU_JOB_PROBE, NULL);
-        if (!probe) {
-            pause_now(store);
-            return;
-        }
-        store->njobs++;
-        start(store, probe);
-        return;
-    }
-    pump(store);
+    if (!store->first && !store->closing)
+        probe(store);
+    else
+        pump(store);
 }
 
 static void give_up_read(struct mu_store *store, struct mu_store_job *job)
@@ -334,6 +344,10 @@ static void on_alarm(void *ctx)
 
     if (store->pausing) {
         end_pause(store);
+        return;
+    }
+    if (!store->running) {
+        probe(store);
         return;
     }
     store->stuck = true;
@@ -374,25 +388,36 @@ static void on_limit(void *ctx)
 
 static const struct mu_store_driver *const drivers[] = {&mu_store_memory, &mu_store_sqlite};
 
-static const struct mu_store_driver *find_driver(const struct mu_addr *addr, struct mu_err *err)
-{
-    for (size_t i = 0; i < MU_ARRAY_LEN(drivers); i++)
-        if (strcmp(addr->scheme, drivers[i]->scheme) == 0)
-            return drivers[i];
-    mu_err_set(err, MU_EINVAL,
-               "store %s: no such kind; there are sqlite:PATH and memory:", addr->text);
-    return NULL;
-}
+/* Schemes of URLs whose driver is a plugin, and its name. */
+static const char *const plugins[][2] = {{"postgresql", "postgresql"},
+                                         {"postgres", "postgresql"},
+                                         {"mysql", "mysql"},
+                                         {"mariadb", "mysql"}};
 
 int mu_store_driver_for(const struct mu_addr *addr, const struct mu_store_driver **out,
                         struct mu_err *err)
 {
-    const struct mu_store_driver *driver = find_driver(addr, err);
+    const void *driver;
 
-    if (!driver)
-        return MU_EINVAL;
-    *out = driver;
-    return 0;
+    for (size_t i = 0; i < MU_ARRAY_LEN(drivers); i++) {
+        if (strcmp(addr->scheme, drivers[i]->scheme) == 0) {
+            *out = drivers[i];
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < MU_ARRAY_LEN(plugins); i++) {
+        if (strcmp(addr->scheme, plugins[i][0]) != 0)
+            continue;
+        int rv = mu_plugin_load("store", plugins[i][1], MU_STORE_ABI, &driver, err);
+        if (rv)
+            return mu_err_wrap(err, rv, "store %s", addr->text);
+        *out = driver;
+        return 0;
+    }
+    return mu_err_set(err, MU_EINVAL,
+                      "store %s: no such kind; there are sqlite:PATH, postgresql://HOST/DATABASE,"
+                      " mysql://HOST/DATABASE and memory:",
+                      addr->text);
 }
 
 static int engine_new(struct mu_engine **out, const struct mu_store_driver *driver,
@@ -450,6 +475,7 @@ int mu_store_open_driver(struct mu_store **out, struct uv_loop_s *loop,
     store->closer = job_new(store, MU_JOB_CLOSE, NULL);
     if (!store->closer)
         goto no_alarm;
+    pump(store); /* nothing is there, but time begins to count */
     *out = store;
     return 0;
 
@@ -468,13 +494,12 @@ int mu_store_open(struct mu_store **out, struct uv_loop_s *loop, const char *url
                   struct mu_boot *boot, struct mu_err *err)
 {
     struct mu_addr addr;
+    const struct mu_store_driver *driver;
     int rv = mu_addr_parse(&addr, url, err);
 
-    if (rv)
-        return rv;
-    const struct mu_store_driver *driver = find_driver(&addr, err);
-    return driver ? mu_store_open_driver(out, loop, driver, &addr, may_migrate, boot, err)
-                  : MU_EINVAL;
+    if (!rv)
+        rv = mu_store_driver_for(&addr, &driver, err);
+    return rv ? rv : mu_store_open_driver(out, loop, driver, &addr, may_migrate, boot, err);
 }
 
 int mu_store_load(struct mu_store *store, mu_store_row_fn each, void *ctx, struct mu_err *err)
@@ -593,6 +618,7 @@ void mu_store_health(const struct mu_store *store, mu_time now, struct mu_store_
     memset(out, 0, sizeof(*out));
     out->away = store->failing ? now - store->failing_since : running;
     out->ok = !store->failing && running < STUCK;
+    out->taken = store->taken;
     out->jobs = store->njobs;
     out->writes = store->writes;
     out->errors = store->errors;

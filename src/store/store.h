@@ -16,16 +16,18 @@ struct uv_loop_s;
 
 typedef void (*mu_store_done_fn)(void *ctx, int rv, const struct mu_err *err);
 
-/* Opens @url ("memory:", "sqlite:PATH") and begins a new life; blocks. @err says why not. */
+/* Opens @url ("memory:", "sqlite:PATH", "postgresql://HOST/DATABASE") and begins a new life;
+ * blocks. @err says why not. */
 int mu_store_open(struct mu_store **out, struct uv_loop_s *loop, const char *url, bool may_migrate,
                   struct mu_boot *boot, struct mu_err *err);
 
-/* The same with a driver that is not in the table: a plugin's, or a test's. */
+/* The same with a driver that is not in the table: a test's. */
 int mu_store_open_driver(struct mu_store **out, struct uv_loop_s *loop,
                          const struct mu_store_driver *driver, const struct mu_addr *addr,
                          bool may_migrate, struct mu_boot *boot, struct mu_err *err);
 
-/* The driver of a URL's scheme. MU_EINVAL names those there are. */
+/* The driver of a URL's scheme, built in or from a plugin. MU_EINVAL names those there are; why a
+ * plugin cannot be had, base/plugin.h says. */
 int mu_store_driver_for(const struct mu_addr *addr, const struct mu_store_driver **out,
                         struct mu_err *err);
 
@@ -53,6 +55,7 @@ int mu_store_trim(struct mu_store *store, mu_wall before, uint64_t keep, mu_stor
 
 struct mu_store_health {
     bool ok;         /* the last attempt succeeded, and none has been running for 2 s */
+    bool taken;      /* another conductor has taken the database over: nothing is stored any more */
     mu_dur away;     /* how long it has failed, or a job has been running; 0 = neither */
     size_t jobs;     /* waiting or running */
     char error[512]; /* why not; "" = ok */

@@ -55,10 +55,10 @@ struct mu_datagrams {
     struct iovec out_iov[MU_BATCH];
     struct control out_controls[MU_BATCH];
     size_t out_each[MU_BATCH];
-    size_t out_len;        /* of all */
-    unsigned out_run;      /* how many the last message has */
-    const void *out_asker; /* and the message that it answers */
-    bool out_runs_refused; /* this kernel sends no runs */
+    size_t out_len;                 /* of all */
+    unsigned out_run;               /* how many the last message has */
+    const struct msghdr *out_asker; /* and the message that it answers */
+    bool out_runs_refused;          /* this kernel sends no runs */
     uint8_t out_data[OUT_ROOM];
 
     uint8_t data[MU_BATCH][IN_ROOM];
@@ -164,14 +164,22 @@ static void send_answers(struct mu_datagrams *d, int fd)
     d->out_len = 0;
 }
 
+/* Whether the answers go to the same place, from the same. */
+static bool same_way(const struct msghdr *a, const struct msghdr *b)
+{
+    return a == b || (a->msg_namelen == b->msg_namelen && a->msg_controllen == b->msg_controllen &&
+                      memcmp(a->msg_name, b->msg_name, a->msg_namelen) == 0 &&
+                      memcmp(a->msg_control, b->msg_control, a->msg_controllen) == 0);
+}
+
 /* Takes the answer of @n bytes that the sink has put at the end of the others. */
 static void add_answer(struct mu_datagrams *d, struct msghdr *asker, size_t n)
 {
     unsigned last = d->nout - 1;
     uint16_t each = (uint16_t)n;
 
-    if (d->nout > 0 && d->out_asker == asker && d->out_each[last] == n && d->out_run < RUN_MAX &&
-        !d->out_runs_refused) {
+    if (d->nout > 0 && same_way(d->out_asker, asker) && d->out_each[last] == n &&
+        d->out_run < RUN_MAX && !d->out_runs_refused) {
         d->out_iov[last].iov_len += n;
         if (++d->out_run == 2)
             put_control(&d->out[last].msg_hdr, IPPROTO_UDP, UDP_SEGMENT, &each, sizeof(each));

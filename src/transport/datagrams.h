@@ -1,9 +1,10 @@
 /* datagrams.h - a batch of datagrams: read from a socket, handed to the sink, answered.
  *
  * One batch of buffers serves all sockets. A message is one datagram, or where the kernel has
- * joined some of one flow (UDP_GRO) several of one length, of which the last may be shorter. Their
- * answers leave the same way (UDP_SEGMENT): a relay's flow costs a call into the network stack each
- * way, not two for each datagram. */
+ * joined some of one flow (UDP_GRO) several of one length, of which the last may be shorter.
+ * Answers of one length that go to one sender, one after the other, leave the same way
+ * (UDP_SEGMENT): a relay's flow costs a call into the network stack each way, not two for each
+ * datagram. */
 #ifndef MU_TRANSPORT_DATAGRAMS_H
 #define MU_TRANSPORT_DATAGRAMS_H
 

@@ -1,5 +1,10 @@
 /* What every driver of store/driver.h must do: one list of cases, run against each. The cases of
- * the second list are for drivers that keep something when they are closed. */
+ * the second list are for drivers that keep something when they are closed, those of the third for
+ * drivers that copy their database.
+ *
+ * Built by itself, the program is about the drivers that are built in. For one of a plugin it is
+ * built with that one's sources and DRIVER, the driver's public name; contract/serve.py starts the
+ * server and says in $MUSTER_TEST_STORE where the n-th empty database is: a URL with {n} in it. */
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -7,6 +12,10 @@
 #include "lib/faults.h"
 #include "lib/rows.h"
 #include "store/drivers.h"
+
+#ifdef DRIVER
+extern const struct mu_store_driver DRIVER;
+#endif
 
 struct fixture {
     const struct mu_store_driver *driver;
@@ -32,6 +41,18 @@ static void close_store(struct fixture *f)
     f->st = NULL;
 }
 
+/* The URL of a server's next empty database. */
+static void next_url(char *out, size_t size)
+{
+    static int n;
+    const char *url = getenv("MUSTER_TEST_STORE"), *place = url ? strstr(url, "{n}") : NULL;
+
+    if (!place)
+        fail_msg("$MUSTER_TEST_STORE has no {n}; run this by contract/serve.py");
+    else
+        snprintf(out, size, "%.*s%d%s", (int)(place - url), url, ++n, place + strlen("{n}"));
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -41,6 +62,8 @@ static int setup(void **state)
     make_scratch(f->dir, sizeof(f->dir));
     if (strcmp(f->driver->scheme, "sqlite") == 0)
         snprintf(url, sizeof(url), "sqlite:%s/muster.db", f->dir);
+    else if (strcmp(f->driver->scheme, "memory") != 0)
+        next_url(url, sizeof(url));
     assert_int_equal(mu_addr_parse(&f->addr, url, &f->err), 0);
     open_store(f);
     *state = f;
@@ -590,6 +613,34 @@ static void the_next_life_goes_on_where_nothing_repeats(void **state)
     assert_int_equal(f->boot.seq, 5000000 + MU_STORE_GRANT);
 }
 
+static void a_second_conductor_is_told_of_the_first(void **state)
+{
+    struct fixture *f = *state;
+    void *second = mu_alloc(f->driver->size);
+    struct mu_boot boot = {.epoch = 77};
+    char pid[32];
+
+    assert_non_null(second);
+    assert_int_equal(f->driver->open(second, &f->addr, true, &boot, &f->err), MU_ELOCKED);
+    f->driver->close(second);
+    mu_free(second);
+    snprintf(pid, sizeof(pid), "pid %ld", (long)getpid());
+    assert_non_null(strstr(f->err.text, pid));
+    assert_int_equal(boot.epoch, 77);
+    commit_rows(f, 1); /* and the first goes on */
+}
+
+/* ---- for drivers that copy, and for those that leave it to others ---- */
+
+#ifdef DRIVER
+static void a_backup_names_who_makes_it(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(f->driver->backup(&f->addr, "copy", &f->err), MU_ENOTSUP);
+    assert_non_null(strstr(f->err.text, "dump"));
+}
+#else
 static void a_backup_is_a_whole_database(void **state)
 {
     struct fixture *f = *state;
@@ -618,6 +669,10 @@ static void a_backup_is_a_whole_database(void **state)
     assert_int_equal(seen.n, 3);
     assert_string_equal(find(f, (struct mu_event_query){.limit = 9}, NULL), "1 2 3 4 5");
 }
+
+#endif
+
+/* ---- for drivers that keep something, killed ---- */
 
 /* Commits rows and events for ever, and says so after each. Never returns. */
 static void commit_until_killed(struct fixture *f, int acks)
@@ -711,15 +766,23 @@ static void a_kill_loses_nothing_that_was_acknowledged(void **state)
 
 #define KEEPING(X)                                                                                 \
     X(the_next_life_goes_on_where_nothing_repeats)                                                 \
-    X(a_backup_is_a_whole_database)                                                                \
+    X(a_second_conductor_is_told_of_the_first)                                                     \
     X(a_kill_loses_nothing_that_was_acknowledged)
+
+#define COPYING(X)     X(a_backup_is_a_whole_database)
+#define NOT_COPYING(X) X(a_backup_names_who_makes_it)
 
 #define MEMORY(test) {"memory_" #test, test, setup, teardown, (void *)&mu_store_memory},
 #define SQLITE(test) {"sqlite_" #test, test, setup, teardown, (void *)&mu_store_sqlite},
+#define SERVER(test) {#test, test, setup, teardown, (void *)&DRIVER},
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CASES(MEMORY) CASES(SQLITE) KEEPING(SQLITE)};
+#ifdef DRIVER
+    const struct CMUnitTest tests[] = {CASES(SERVER) KEEPING(SERVER) NOT_COPYING(SERVER)};
+#else
+    const struct CMUnitTest tests[] = {CASES(MEMORY) CASES(SQLITE) KEEPING(SQLITE) COPYING(SQLITE)};
+#endif
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,10 +39,10 @@ class Command(unittest.TestCase):
         self.assertEqual(result.stderr.count('\n'), 1)
 
     def test_check_ends_with_2_where_there_is_no_such_store(self):
-        self.write('[conductor]\nstore = mysql://db/muster\n')
+        self.write('[conductor]\nstore = oracle://db/muster\n')
         result = self.run_config('check')
         self.assertEqual(result.returncode, 2)
-        self.assertIn('mysql://db/muster', result.stderr)
+        self.assertIn('oracle://db/muster', result.stderr)
         self.assertIn('sqlite:PATH', result.stderr)
 
     def test_check_ends_with_2_without_the_file(self):

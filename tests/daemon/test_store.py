@@ -4,16 +4,12 @@
 import os
 import shutil
 import sqlite3
-import subprocess
 import tempfile
-import time
 import unittest
 
-from lib import tap, wait
-from lib.conductor import SOAK, Conductor, muster
-from lib.wire import Sender
+from lib import away, tap, wait
+from lib.conductor import Conductor, muster
 
-FROZEN = 60 if SOAK else 8
 NOBODY = 65534
 
 
@@ -121,58 +117,14 @@ class Db(unittest.TestCase):
             self.assertIn('up to date', result.stdout)
 
 
-class Away(unittest.TestCase):
-    """The store is not to be had; beats and verdicts go on, and it comes back by itself."""
-
-    def disable(self, c, name, reason):
-        return c.web.ask('PUT', f'/v1/agents/{name}/status', {'status': 'disabled', 'reason': reason})
-
-    def away(self, c, take_away, give_back, seconds):
-        living = Sender(c.agents_port, [f'a{i}@living' for i in range(20)])
-        dying = Sender(c.agents_port, ['a@dying'])
-        self.addCleanup(living.die)
-        self.addCleanup(dying.die)
-        living.start()
-        dying.start()
-        wait.until(lambda: living.acked > 1, 'acks')
-        take_away()
-        taken = time.monotonic()
-        dying.die()
-        wait.until(lambda: c.states()['a@dying'] == 'down', c.log)
-        answer = self.disable(c, 'a0@living', 'x')
-        self.assertEqual(answer.status, 503, answer.text)
-        self.assertIn('Retry-After', answer.headers)
-        wait.until(lambda: not c.web.ready(), c.log)
-        self.assertIn('[-]store', c.web.get('/readyz?verbose').text)
-        acked = living.acked
-        while time.monotonic() < taken + seconds:
-            began = time.monotonic()
-            self.assertEqual(c.web.get('/livez').status, 200)
-            self.assertLess(time.monotonic() - began, 1)
-            time.sleep(0.2)
-        self.assertGreater(living.acked, acked)
-        self.assertEqual({s for n, s in c.states().items() if 'living' in n}, {'up'})
-        give_back()
-        wait.until(c.web.ready, c.log, patience=30)
-        wait.until(lambda: self.disable(c, 'a1@living', 'y').status == 200, c.log)
-        c.await_log('info store: back')
-        for word in ('warn store: away', 'info store: back'):
-            self.assertEqual(c.log().count(word), 1, c.log())
-        self.assertEqual(c.downs(), ['a@dying'])
-        self.assertEqual(c.web.metric('muster_events_lost_total'), 0)
-        self.assertEqual((living.joins, dying.joins), (1, 1))
-        c.kill()
-        c.start()  # what waited was stored
-        agents = c.agents()
-        self.assertEqual(agents['a@dying']['state'], 'down')
-        self.assertEqual(agents['a1@living']['disabled_reason'], 'y')
-        self.assertEqual(c.downs(), ['a@dying'])
+class Away(away.Away):
+    """As in lib/away.py, with a file."""
 
     def test_a_frozen_store_stops_nothing(self):
         with Conductor() as c:
             db = sqlite3.connect(c.db, isolation_level=None, check_same_thread=False)
             self.addCleanup(db.close)
-            self.away(c, lambda: db.execute('BEGIN EXCLUSIVE'), lambda: db.execute('ROLLBACK'), FROZEN)
+            self.away(c, lambda: db.execute('BEGIN EXCLUSIVE'), lambda: db.execute('ROLLBACK'), away.FROZEN)
 
     def test_a_file_that_is_taken_away_stops_nothing(self):
         with Conductor() as c:
@@ -189,36 +141,7 @@ class Away(unittest.TestCase):
         c.prefix = ['nsenter', '-t', str(holder), '-m', '-r', *(['-U'] if os.geteuid() else [])]
         c.start()
         filler = f'/proc/{holder}/root{disk}/filler'
-
-        def fill():
-            with open(filler, 'wb', buffering=0) as file:
-                for size in (65536, 256):
-                    try:
-                        while True:
-                            file.write(bytes(size))
-                    except OSError:
-                        pass
-
-        self.away(c, fill, lambda: os.unlink(filler), 5)
-
-    def mount(self, folder):
-        """Mounts 2 MB at @folder, for a process of ours alone. Returns its pid."""
-        # in a chroot nothing can be said of how mounts spread, and they must be looked after
-        for spread in ([], ['--propagation', 'unchanged']):
-            holder = subprocess.Popen(
-                ['unshare', '-m' if os.geteuid() == 0 else '-rm', *spread, 'sh', '-c',
-                 'mount -t tmpfs -o size=2m none "$0" && echo && exec sleep 3600', folder],
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-            self.addCleanup(holder.wait)
-            self.addCleanup(holder.kill)
-            self.addCleanup(holder.stdout.close)
-            mounted = holder.stdout.readline() == b'\n'
-            if os.path.ismount(folder):
-                subprocess.run(['umount', folder], check=True)
-                mounted = False
-            if mounted:
-                return holder.pid
-        self.skipTest("no file system of one's own may be mounted here")
+        self.away(c, lambda: away.fill(filler), lambda: os.unlink(filler), 5)
 
 
 if __name__ == '__main__':

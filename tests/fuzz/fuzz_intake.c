@@ -198,7 +198,7 @@ static void check(struct play *p)
                slot);
     }
     for (int state = 0; state < MU_STATES; state++)
-        shown += mu_roster_shown(roster, (enum mu_state)state);
+        shown += mu_roster_census(roster)->state[(enum mu_state)state];
     assert(n == mu_roster_count(roster) && n == shown && n <= 8);
 }
 

@@ -9,7 +9,16 @@
 #include "lib/test.h"
 #include "store/drivers.h"
 
-enum flaky_call { ON_OPEN, ON_COMMIT, ON_CHECKPOINT, ON_EVENTS, ON_TRIM, ON_CLOSE, ON_CALLS };
+enum flaky_call {
+    ON_OPEN,
+    ON_COMMIT,
+    ON_CHECKPOINT,
+    ON_EVENTS,
+    ON_TRIM,
+    ON_PING,
+    ON_CLOSE,
+    ON_CALLS
+};
 
 static struct {
     pthread_mutex_t lock;
@@ -149,6 +158,11 @@ static int flaky_trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, b
     FLAKY(ON_TRIM, mu_store_memory.trim(st, before, keep, slice, more, err));
 }
 
+static int flaky_ping(void *st, struct mu_err *err)
+{
+    FLAKY(ON_PING, 0);
+}
+
 /* Its size is that of a store in memory, which is known at run time only. */
 static inline struct mu_store_driver flaky_driver(void)
 {
@@ -161,7 +175,8 @@ static inline struct mu_store_driver flaky_driver(void)
                                     .checkpoint = flaky_checkpoint,
                                     .events = flaky_events,
                                     .payload = flaky_payload,
-                                    .trim = flaky_trim};
+                                    .trim = flaky_trim,
+                                    .ping = flaky_ping};
 }
 
 #endif

@@ -125,7 +125,7 @@ static void forced_down_shows_down_whatever_is_heard(void **state)
     assert_int_equal(r.msg.type, MU_MSG_ACK); /* the agent is told at once */
     assert_int_equal(rig_state(&r, "h"), MU_DOWN);
     assert_int_equal(rig_view(&r, "h").row.state, MU_UP);
-    assert_int_equal(mu_roster_shown(mu_conductor_roster(r.c), MU_DOWN), 1);
+    assert_int_equal(mu_roster_census(mu_conductor_roster(r.c))->state[MU_DOWN], 1);
     assert_int_equal(rig_beat(&r, &s, 0), MU_ACK_FENCED);
     assert_int_equal(rig_state(&r, "h"), MU_DOWN);
     assert_int_equal(rig_write(&r, "h", MU_OP_UNFORCE, ""), 0);

@@ -113,6 +113,29 @@ static void config_is_whole_without_a_file(void **state)
     assert_int_equal(f->config->log_format, MU_LOG_AUTO);
 }
 
+static void config_keeps_the_secret_beside_the_database(void **state)
+{
+    static const char *const cases[][2] = {
+        {"sqlite:/x/fleet.db", "/x/fleet.db.secret"},
+        {"memory:", ""},
+        {"postgresql://h/fleet", "/state/muster/muster.secret"},
+    };
+    struct fixture *f = *state;
+    char text[100];
+
+    setenv("XDG_STATE_HOME", "/state", 1);
+    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+        bool server = i == 2;
+        snprintf(text, sizeof(text), "[conductor]\nstore = %s\n", cases[i][0]);
+        load_text(f, text);
+        assert_string_equal(f->config->secret_file, server && geteuid() == 0
+                                                        ? "/var/lib/muster/muster.secret"
+                                                        : cases[i][1]);
+        assert_int_equal(*f->config->own_folder != 0, server); /* the others' must be there */
+    }
+    unsetenv("XDG_STATE_HOME");
+}
+
 static void config_reads_every_type(void **state)
 {
     struct fixture *f = *state;
@@ -428,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(config_is_whole_without_a_file),
+        CASE(config_keeps_the_secret_beside_the_database),
         CASE(config_reads_every_type),
         CASE(config_minds_no_blanks),
         CASE(config_keeps_policies_in_the_order_of_the_file),

@@ -257,6 +257,22 @@ static void what_is_final_is_answered(void **state)
     assert_true(health_of(f).ok);
 }
 
+static void a_store_that_another_took_stays_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct job a = {f, "a"}, b = {f, "b"};
+
+    assert_false(health_of(f).taken);
+    flaky_fail(ON_COMMIT, MU_ELOCKED, 1, false);
+    COMMIT(f, &a);
+    TURN_UNTIL(&f->loop, f->answers == 1);
+    assert_int_equal(f->err.code, MU_ELOCKED);
+    assert_true(health_of(f).taken);
+    COMMIT(f, &b);
+    TURN_UNTIL(&f->loop, f->answers == 2);
+    assert_true(health_of(f).taken);
+}
+
 static void a_reader_does_not_wait_for_a_store_that_fails(void **state)
 {
     struct fixture *f = *state;
@@ -341,6 +357,28 @@ static void an_idle_store_is_asked_whether_it_is_back(void **state)
     assert_false(health_of(f).ok);
     TURN_UNTIL(&f->loop, health_of(f).ok);
     assert_int_equal(flaky_count(ON_OPEN), 3);
+}
+
+static void a_server_is_asked_for_a_sign_of_life(void **state)
+{
+    static const struct mu_addr addr = {.text = "flaky:", .scheme = "flaky"};
+    static struct mu_store_driver driver;
+    struct fixture *f = *state;
+
+    close_store(f, MU_SEC);
+    driver = flaky_driver();
+    driver.idle = 5 * MU_MS;
+    assert_int_equal(
+        mu_store_open_driver(&f->store, &f->loop, &driver, &addr, true, &f->boot, &f->err), 0);
+    TURN_UNTIL(&f->loop, flaky_count(ON_PING) >= 2);
+    assert_true(health_of(f).ok);
+
+    flaky_fail(ON_PING, MU_EAGAIN, 1, false);
+    TURN_UNTIL(&f->loop, health_of(f).errors == 1);
+    assert_false(health_of(f).ok);
+    unsigned opened = flaky_count(ON_OPEN);
+    TURN_UNTIL(&f->loop, health_of(f).ok);
+    assert_int_equal(flaky_count(ON_OPEN), opened + 1);
 }
 
 /* ---- the end ---- */
@@ -457,11 +495,13 @@ int main(void)
         TEST(a_write_is_tried_until_it_succeeds),
         TEST(a_write_of_unknown_outcome_is_repeated),
         TEST(what_is_final_is_answered),
+        TEST(a_store_that_another_took_stays_lost),
         TEST(a_reader_does_not_wait_for_a_store_that_fails),
         TEST(a_reader_does_not_wait_for_a_store_that_hangs),
         TEST(a_read_that_hangs_is_given_up),
         TEST(at_most_sixteen_reads_wait),
         TEST(an_idle_store_is_asked_whether_it_is_back),
+        TEST(a_server_is_asked_for_a_sign_of_life),
         TEST(a_close_finishes_what_was_given),
         TEST(a_close_does_not_wait_for_ever),
         TEST(a_close_leaves_a_call_that_hangs),
