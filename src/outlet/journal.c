@@ -23,10 +23,10 @@
 struct mu_journal {
     struct mu_journal_config config;
     struct mu_backlog backlog;
-    struct mu_slotset dirty;  /* rows that differ from what is stored */
-    struct mu_slotset whole;  /* those of them that do in more than their State */
-    struct mu_slotset chosen; /* by the events of the batch that is being gathered */
-    size_t nwhole;            /* of the chosen, at most */
+    struct mu_slotset dirty; /* rows that differ from what is stored, and from what verdicts wait */
+    struct mu_slotset whole; /* those of them that do in more than their State */
+    struct mu_slotset given; /* that are in the batch which is being gathered */
+    size_t nwhole;           /* rows that its events will bring, at most */
     struct mu_payloads payloads;
     struct mu_proposal *first, **last; /* not in a batch yet */
     size_t nproposals;                 /* waiting, or in the batch */
@@ -102,10 +102,11 @@ static void on_event(void *ctx, const struct mu_event *event)
 
     if (event->seq && event->seq <= journal->taken)
         return; /* stored with its proposal */
-    if (event->who && stands_in(journal, event->who, event->slot))
-        mark(journal, event->slot, !is_verdict(event));
-    if (!event->seq || mu_backlog_push(&journal->backlog, event))
+    bool lost = !event->seq || mu_backlog_push(&journal->backlog, event);
+    if (lost)
         note_lost(journal, event->seq);
+    if (event->who && (lost || !is_verdict(event)) && stands_in(journal, event->who, event->slot))
+        mark(journal, event->slot, !is_verdict(event));
     note_waiting(journal);
 }
 
@@ -177,6 +178,22 @@ static void gather_slot(struct mu_journal *journal, uint32_t slot)
 
 /* What an operator changes is in the proposal alone, what was judged meanwhile in the roster alone.
  * The roster has no such row at a first join: then the proposal's is all there is. */
+static struct mu_row changed_row(const struct mu_journal *journal, const struct mu_change *change,
+                                 bool known)
+{
+    struct mu_row row;
+
+    if (!known)
+        return change->row;
+    (void)mu_roster_row(journal->config.roster, change->slot, &row);
+    row.disabled = change->row.disabled;
+    row.disabled_reason = change->row.disabled_reason;
+    row.forced_down = change->row.forced_down;
+    row.forced_reason = change->row.forced_reason;
+    row.revision = change->row.revision;
+    return row;
+}
+
 static int gather_change(struct mu_journal *journal, const struct mu_change *change)
 {
     bool known = stands_in(journal, change->row.ident, change->slot);
@@ -184,24 +201,15 @@ static int gather_change(struct mu_journal *journal, const struct mu_change *cha
 
     if (change->deletes) {
         mu_gather_delete(journal->gather, change->row.id, change->slot);
-        return 0;
-    }
-    if (!known) {
-        row = change->row;
     } else {
-        (void)mu_roster_row(journal->config.roster, change->slot, &row);
-        row.disabled = change->row.disabled;
-        row.disabled_reason = change->row.disabled_reason;
-        row.forced_down = change->row.forced_down;
-        row.forced_reason = change->row.forced_reason;
-        row.revision = change->row.revision;
+        row = changed_row(journal, change, known);
+        if (mu_gather_row(journal->gather, &row, known ? change->slot : MU_NO_SLOT))
+            return MU_ENOMEM;
     }
-    if (mu_gather_row(journal->gather, &row, known ? change->slot : MU_NO_SLOT))
-        return MU_ENOMEM;
     if (known) {
         mu_slotset_take(&journal->dirty, change->slot);
         mu_slotset_take(&journal->whole, change->slot);
-        mu_slotset_take(&journal->chosen, change->slot);
+        mu_slotset_put(&journal->given, change->slot);
     }
     return 0;
 }
@@ -225,10 +233,7 @@ static void take_event(struct mu_journal *journal, const struct mu_event *event)
 {
     mu_gather_event(journal->gather, event);
     journal->taken = event->seq;
-    if (event->who && mu_slotset_take(&journal->dirty, event->slot)) {
-        mu_slotset_put(&journal->chosen, event->slot);
-        journal->nwhole += mu_slotset_has(&journal->whole, event->slot);
-    }
+    journal->nwhole += event->who && mu_slotset_has(&journal->whole, event->slot);
     mu_backlog_pop(&journal->backlog);
 }
 
@@ -270,17 +275,49 @@ static void take_events(struct mu_journal *journal)
     }
 }
 
-/* Rows come in the order of slots, which is nearly that of the store's pages. */
+/* How @event says that its agent was judged. The roster may know better already, by an event that
+ * still waits: a kill before that one is stored must not leave its State behind without it. */
+static bool gather_verdict(struct mu_journal *journal, const struct mu_event *event)
+{
+    struct mu_row row;
+
+    if (!is_verdict(event) || !mu_roster_row(journal->config.roster, event->slot, &row))
+        return false;
+    row.state = (enum mu_state)event->to;
+    row.state_reason = (enum mu_reason)event->reason;
+    row.state_since = event->at;
+    mu_gather_verdict(journal->gather, &row, event->slot);
+    return true;
+}
+
+/* Rows and verdicts of the events that were taken: of each agent's latest. Where no event waits any
+ * more, the roster knows best, as after one that was lost. */
+static void gather_by_events(struct mu_journal *journal)
+{
+    for (size_t i = journal->gather->batch.nevents; i-- > 0;) {
+        const struct mu_event *event = &journal->gather->events[i];
+
+        if (!event->who || !stands_in(journal, event->who, event->slot) ||
+            mu_slotset_has(&journal->given, event->slot))
+            continue;
+        bool by_roster = mu_slotset_has(&journal->whole, event->slot) ||
+                         (journal->backlog.n == 0 && mu_slotset_has(&journal->dirty, event->slot));
+        if (by_roster && mu_slotset_take(&journal->dirty, event->slot))
+            gather_slot(journal, event->slot);
+        else if (!gather_verdict(journal, event))
+            continue;
+        mu_slotset_put(&journal->given, event->slot);
+    }
+}
+
 static void gather_events(struct mu_journal *journal)
 {
-    uint32_t slot;
-
-    if (mu_slotset_reserve(&journal->chosen, mu_roster_slots(journal->config.roster)))
+    if (mu_slotset_reserve(&journal->given, mu_roster_slots(journal->config.roster)))
         return;
     take_events(journal);
-    while (mu_slotset_take_any(&journal->chosen, &slot))
-        gather_slot(journal, slot);
+    gather_by_events(journal);
     journal->nwhole = 0;
+    mu_slotset_clear(&journal->given);
 }
 
 /* Rows whose event was dropped, or that changed without one. Not before the events that wait have
@@ -563,7 +600,7 @@ void mu_journal_free(struct mu_journal *journal)
     mu_payloads_fini(&journal->payloads);
     mu_slotset_fini(&journal->dirty);
     mu_slotset_fini(&journal->whole);
-    mu_slotset_fini(&journal->chosen);
+    mu_slotset_fini(&journal->given);
     mu_backlog_fini(&journal->backlog);
     mu_checkpoint_free(journal->checkpoint);
     mu_free(journal);

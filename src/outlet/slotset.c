@@ -47,6 +47,13 @@ static bool is_in(const struct mu_slotset *set, uint32_t slot)
     return slot / 64 < set->nwords && set->words[slot / 64] >> (slot % 64) & 1;
 }
 
+void mu_slotset_clear(struct mu_slotset *set)
+{
+    if (set->n)
+        memset(set->words, 0, set->nwords * sizeof(*set->words));
+    set->n = 0;
+}
+
 bool mu_slotset_has(const struct mu_slotset *set, uint32_t slot)
 {
     return set->all || is_in(set, slot);

@@ -20,6 +20,7 @@ void mu_slotset_fini(struct mu_slotset *set); /* zeroed memory is the empty set 
 void mu_slotset_put(struct mu_slotset *set, uint32_t slot);
 /* Room for slots 0 .. @nslots - 1. 0 or MU_ENOMEM. */
 int mu_slotset_reserve(struct mu_slotset *set, uint32_t nslots);
+void mu_slotset_clear(struct mu_slotset *set); /* its memory stays */
 bool mu_slotset_has(const struct mu_slotset *set, uint32_t slot);
 bool mu_slotset_take(struct mu_slotset *set, uint32_t slot); /* out of it; whether it was in */
 

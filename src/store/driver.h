@@ -40,7 +40,7 @@ struct mu_batch {
     size_t ndeletes;
     const struct mu_row *rows; /* inserted or updated, by .id */
     size_t nrows;
-    const struct mu_verdict *verdicts; /* mostly in row order */
+    struct mu_verdict *verdicts; /* ascending by .row, once the front has sorted them */
     size_t nverdicts;
     const struct mu_event *events; /* ascending by .seq */
     size_t nevents;

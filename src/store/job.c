@@ -1,5 +1,6 @@
 #include "store/job.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -53,6 +54,20 @@ static int run_events(struct mu_store_job *job, struct mu_engine *engine)
     return rv;
 }
 
+static int by_row(const void *a, const void *b)
+{
+    uint32_t x = ((const struct mu_verdict *)a)->row, y = ((const struct mu_verdict *)b)->row;
+
+    return (x > y) - (x < y);
+}
+
+/* Neighbours share a page of the database. Here, since the worker's time is not the loop's. */
+static void sort_verdicts(struct mu_batch *batch)
+{
+    if (batch->nverdicts)
+        qsort(batch->verdicts, batch->nverdicts, sizeof(*batch->verdicts), by_row);
+}
+
 static int run_driver(struct mu_store_job *job)
 {
     struct mu_engine *engine = job->engine;
@@ -65,6 +80,7 @@ static int run_driver(struct mu_store_job *job)
         return rv;
     switch (job->kind) {
     case MU_JOB_COMMIT:
+        sort_verdicts(&job->u.commit.batch);
         return driver->commit(engine->st, &job->u.commit.batch, &job->err);
     case MU_JOB_CHECKPOINT:
         return driver->checkpoint(engine->st, job->u.checkpoint.beats, job->u.checkpoint.n,

@@ -233,7 +233,7 @@ static int set_modes(struct mu_sqlite *db, struct mu_err *err)
         return mu_err_set(err, MU_EIO, "%s: this file system allows no write-ahead log", db->path);
     if (!rc)
         rc = sqlite3_exec(db->db,
-                          "PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;"
+                          "PRAGMA synchronous=FULL;"
                           "PRAGMA journal_size_limit=" WAL_LEFT,
                           NULL, NULL, NULL);
     return rc ? mu_sqlite_fail(db, rc, err) : 0;

@@ -344,14 +344,13 @@ static void a_row_is_updated_in_place(void **state)
 static void a_verdict_changes_state_and_beats_alone(void **state)
 {
     struct fixture *f = *state;
-    const struct mu_verdict verdicts[] = {
-        {.row = 2,
-         .state = MU_DOWN,
-         .reason = MU_WHY_SILENCE,
-         .since = 7000,
-         .last_seen = 6000,
-         .report_count = 70},
-        {.row = 9, .state = MU_DOWN}}; /* not there: passed over */
+    struct mu_verdict verdicts[] = {{.row = 2,
+                                     .state = MU_DOWN,
+                                     .reason = MU_WHY_SILENCE,
+                                     .since = 7000,
+                                     .last_seen = 6000,
+                                     .report_count = 70},
+                                    {.row = 9, .state = MU_DOWN}}; /* not there: passed over */
     const struct mu_batch batch = {.verdicts = verdicts, .nverdicts = 2};
     struct seen seen;
 

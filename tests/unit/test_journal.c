@@ -202,6 +202,13 @@ static void propose(struct fixture *f, uint64_t ticket, struct mu_change *change
     assert_int_equal(mu_journal_propose(f->journal, change), 0);
 }
 
+/* Publishes @n events of the agent in @slot, which is up and down in turn; the last is @last. */
+static void flood(struct fixture *f, uint32_t slot, size_t n, enum mu_state last)
+{
+    for (size_t i = n; i > 0; i--)
+        judge(f, slot, i % 2 == 1 ? last : last == MU_UP ? MU_DOWN : MU_UP);
+}
+
 /* Disables the agent in @slot, as an operator does. */
 static void disable(struct fixture *f, uint64_t ticket, uint32_t slot)
 {
@@ -364,6 +371,7 @@ static void a_delete_is_not_undone_by_a_verdict(void **state)
     assert_true(mu_roster_row(f->roster, slot, &change.row));
     propose(f, 1, &change);
     TURN_UNTIL(&f->loop, f->nanswers == 1);
+    assert_int_equal(flaky.nverdicts, 0);
     mu_roster_remove(f->roster, slot);
     settle(f);
     assert_string_equal(rows(f), "");
@@ -450,6 +458,46 @@ static void a_batch_has_a_bound_of_rows(void **state)
     assert_int_equal(flaky.nrows, 1);
 }
 
+static void a_state_is_not_stored_before_its_event(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot = add_agent(f, 1), other = add_agent(f, 2);
+    struct mu_store_health store;
+
+    settle(f);
+    flaky_freeze(ON_COMMIT, true);
+    disable(f, 1, other); /* keeps the store busy */
+    judge(f, slot, MU_SUSPECT);
+    flood(f, other, MU_JOURNAL_BATCH_EVENTS - 1, MU_UP);
+    judge(f, slot, MU_DOWN);
+    flaky_freeze(ON_COMMIT, false);
+    tick(f, 0);
+    TURN_UNTIL(&f->loop, flaky_count(ON_COMMIT) == 3 &&
+                             (mu_store_health(f->store, f->now, &store), store.jobs == 0));
+    assert_string_equal(rows(f), "1:suspect,1 2:up,disabled:disk swap,1");
+    settle(f);
+    assert_string_equal(rows(f), "1:down,1 2:up,disabled:disk swap,1");
+}
+
+/* What was lost is made good by the rows, and what waits in the same batch is not given twice. */
+static void a_lost_event_and_one_that_waits_are_of_one_agent(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot = add_agent(f, 1), other = add_agent(f, 2);
+
+    settle(f);
+    flaky_freeze(ON_COMMIT, true);
+    disable(f, 1, other);
+    judge(f, slot, MU_SUSPECT);
+    flood(f, other, MU_JOURNAL_EVENTS_MAX - 1, MU_UP);
+    judge(f, slot, MU_DOWN); /* lost */
+    assert_int_equal(health_of(f).lost, 1);
+    flaky_freeze(ON_COMMIT, false);
+    settle(f);
+    settle(f);
+    assert_string_equal(rows(f), "1:down,1 2:up,disabled:disk swap,1");
+}
+
 static void a_row_may_change_without_an_event(void **state)
 {
     struct fixture *f = *state;
@@ -518,13 +566,6 @@ static void at_most_ten_thousand_proposals_wait(void **state)
     TURN_UNTIL(&f->loop, f->nanswers == MU_JOURNAL_PROPOSALS_MAX);
     assert_int_equal(health_of(f).proposals, 0);
     mu_ident_unref(ident);
-}
-
-/* Publishes @n events of the agent in @slot, which is up and down in turn; the last is @last. */
-static void flood(struct fixture *f, uint32_t slot, size_t n, enum mu_state last)
-{
-    for (size_t i = n; i > 0; i--)
-        judge(f, slot, i % 2 == 1 ? last : last == MU_UP ? MU_DOWN : MU_UP);
 }
 
 static void beyond_a_million_events_are_lost_and_told(void **state)
@@ -906,6 +947,8 @@ int main(void)
         TEST(a_verdict_is_no_whole_row),
         TEST(an_agent_is_in_a_batch_once),
         TEST(a_batch_has_a_bound_of_rows),
+        TEST(a_state_is_not_stored_before_its_event),
+        TEST(a_lost_event_and_one_that_waits_are_of_one_agent),
         TEST(a_row_may_change_without_an_event),
         TEST(an_unknown_outcome_is_answered_once),
         TEST(proposals_are_turned_away_after_two_seconds),
