@@ -70,10 +70,11 @@ def mariadb():
     quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}',
              '--auth-root-authentication-method=normal'], cwd='/')
     run.start([*user, server, '--no-defaults', f'--datadir={data}', f'--port={port}',
-               '--bind-address=127.0.0.1', f'--socket={sock}'], stderr=subprocess.DEVNULL, cwd='/')
+               '--bind-address=127.0.0.1', '--skip-name-resolve', f'--socket={sock}'],
+              stderr=subprocess.DEVNULL, cwd='/')
     lib.until(lambda: lib.reaches(port), 'MariaDB listens')
     quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e',
-             "CREATE USER muster@'%' IDENTIFIED BY 'muster'; GRANT ALL ON *.* TO muster@'%'"])
+             "CREATE USER muster@'127.0.0.1' IDENTIFIED BY 'muster'; GRANT ALL ON *.* TO muster@'127.0.0.1'"])
 
     def make(name):
         quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e', f'CREATE DATABASE {name}'])

@@ -159,10 +159,11 @@ static void send_batch(struct mu_crew *crew, unsigned n)
 /* The address that sender @s has for good. */
 static void set_source(struct mu_crew *crew, unsigned i, const struct crew_sender *s)
 {
-    struct in_pktinfo *info = (struct in_pktinfo *)CMSG_DATA(CMSG_FIRSTHDR(&crew->out[i].msg_hdr));
+    struct cmsghdr *c = (struct cmsghdr *)crew->from[i].control;
+    struct in_pktinfo *info = (struct in_pktinfo *)CMSG_DATA(c);
+    uint32_t number = s->agent / crew->want->bundle;
 
-    info->ipi_spec_dst.s_addr =
-        htonl(INADDR_LOOPBACK + s->agent / crew->want->bundle % crew->sources);
+    info->ipi_spec_dst.s_addr = htonl(INADDR_LOOPBACK + number % crew->sources);
 }
 
 /* Beats of the senders at @places, at most CREW_BATCH. */
@@ -521,13 +522,12 @@ static int take_loopback(struct mu_crew *crew, struct mu_err *err)
         return mu_err_set(err, MU_EIO, "no socket for all of loopback: %s", strerror(errno));
     for (size_t i = 0; i < CREW_BATCH; i++) {
         struct msghdr *msg = &crew->out[i].msg_hdr;
-        struct cmsghdr *c;
+        struct cmsghdr *c = (struct cmsghdr *)crew->from[i].control;
 
         msg->msg_name = (void *)&crew->to->agents;
         msg->msg_namelen = crew->to->agents_len;
         msg->msg_control = crew->from[i].control;
         msg->msg_controllen = sizeof(crew->from[i].control);
-        c = CMSG_FIRSTHDR(msg);
         c->cmsg_level = IPPROTO_IP;
         c->cmsg_type = IP_PKTINFO;
         c->cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
