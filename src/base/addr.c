@@ -153,9 +153,12 @@ void mu_addr_mask(char *text)
 
     if (start) {
         start += 3;
-        /* A password with a / or ? that should have been %2F or %3F is none the less secret. */
+        /* A password with a / or ? that should have been %2F or %3F is secret all the same, and so
+         * is what comes behind the @ of one in the query. */
         end = memrchr(start, '@', is_server(text) ? strlen(start) : strcspn(start, "/?"));
         p = end ? memchr(start, ':', (size_t)(end - start)) : NULL;
+        if (p && memmem(p, (size_t)(end - p), "password=", strlen("password=")))
+            end += strcspn(end, "&");
         if (p)
             mask(p + 1, (size_t)(end - p) - 1);
     }

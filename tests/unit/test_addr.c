@@ -119,6 +119,8 @@ static void addr_masks_passwords(void **state)
         {"MySQL://muster:1/secret@db/x", "MySQL://muster:***@db/x"},
         {"mysql://db/x?a=1&password=secret&b=2", "mysql://db/x?a=1&password=***&b=2"},
         {"mysql://db/x?sslpassword=se&password=cret", "mysql://db/x?sslpassword=**&password=***"},
+        {"postgresql://db:5432/x?user=u&password=se@cret&b=2", "postgresql://db:***&b=2"},
+        {"postgresql://u:a?password=se@cret@db/x", "postgresql://u:***"},
     };
 
     for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
