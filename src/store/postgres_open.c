@@ -71,7 +71,7 @@ static int check_url(const struct mu_addr *addr, const char *url, struct mu_err 
         return bad_url(err);
     options = PQconninfoParse(url, &why);
     if (!options) {
-        rv = why && strncmp(why, unknown, strlen(unknown)) == 0
+        rv = why && !strchr(addr->query, '@') && strncmp(why, unknown, strlen(unknown)) == 0
                  ? mu_err_set(err, MU_EINVAL, "%.*s", (int)strcspn(why, "\n"), why)
                  : bad_url(err);
         PQfreemem(why);
