@@ -405,6 +405,20 @@ class Nothing(OnServer):
         wait.until(lambda: self.disable(c, 'a@h', 'x').status == 200, c.log)
         self.assertNotEqual(self.backend(), was)
 
+    def test_a_session_that_has_nothing_to_do_is_kept(self):
+        url = self.place(user='idler')
+        self.server.psql("CREATE ROLE idler LOGIN SUPERUSER; ALTER ROLE idler SET idle_session_timeout = '200ms'")
+        c = self.conductor(url).start()
+        was = self.backend()
+        idle = subprocess.Popen([program('psql'), url, '-Xq'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        self.addCleanup(idle.wait)
+        self.addCleanup(idle.stdin.close)
+        there = "SELECT 1 FROM pg_stat_activity WHERE usename = 'idler' AND application_name = 'psql'"
+        wait.until(lambda: self.server.psql(there), 'another session')
+        wait.until(lambda: not self.server.psql(there), 'the end of that one')
+        self.assertEqual(self.backend(), was)
+
     def test_a_lock_that_another_one_has_for_now_is_waited_for(self):
         c = self.conductor(self.place()).start()
         c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
