@@ -541,6 +541,8 @@ int mu_mysql_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, s
     if (!rv)
         rv = take_lock(db, err);
     if (!rv)
+        rv = look(db, &schema, err); /* whoever had the lock may have changed it */
+    if (!rv)
         rv = mu_schema_check(schema, mu_mysql_nsteps, true, err);
     if (!rv)
         rv = migrate(db, schema, err);
