@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from lib import away, tap, wait
 from lib.conductor import SOAK, Conductor, muster
-from lib.mariadb import PASSWORD, USER, Relay, Server, Session
+from lib.mariadb import PASSWORD, USER, Server, Session
 
 PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
 AWAY = 4  # seconds
@@ -371,7 +371,7 @@ class Trouble(Base):
                 self.assertTrue(second.web.ready())
 
     def test_what_is_left_of_a_lost_connection_is_ended(self):
-        relay = Relay(self.server.port.number)
+        relay = away.Relay(self.server.port.number)
         self.addCleanup(relay.close)
         place = self.place.replace(f':{self.server.port.number}/', f':{relay.port}/')
         with self.conductor(place) as c:

@@ -3,10 +3,8 @@
 
 import os
 import re
-import socket
 import subprocess
 import tempfile
-import threading
 import unittest
 
 from lib import away, tap, wait
@@ -15,46 +13,6 @@ from lib.postgres import Server, program
 from lib.wire import Sender
 
 PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
-
-
-class Gateway:
-    """Passes streams on to @port, and can cut them so that only the near end hears of it."""
-
-    def __init__(self, port):
-        self.target = ('127.0.0.1', port)
-        self.door = socket.create_server(('127.0.0.1', 0))
-        self.port = self.door.getsockname()[1]
-        self.near, self.far = [], []
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                near = self.door.accept()[0]
-            except OSError:
-                return
-            far = socket.create_connection(self.target)
-            self.near.append(near)
-            self.far.append(far)
-            for ends in ((near, far), (far, near)):
-                threading.Thread(target=self.pump, args=ends, daemon=True).start()
-
-    @staticmethod
-    def pump(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            pass
-
-    def cut(self):
-        for near in self.near:
-            near.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        self.door.close()
-        for sock in self.near + self.far:
-            sock.close()
 
 
 class OnServer(unittest.TestCase):
@@ -395,13 +353,13 @@ class Nothing(OnServer):
 
     def test_a_session_of_before_that_the_server_still_has_is_ended(self):
         self.server.psql("ALTER ROLE muster PASSWORD 's3cret'")
-        gateway = Gateway(self.server.port.number)
-        self.addCleanup(gateway.close)
-        c = self.conductor(self.place(password='s3cret').replace(f':{self.server.port.number}/', f':{gateway.port}/'))
+        relay = away.Relay(self.server.port.number)
+        self.addCleanup(relay.close)
+        c = self.conductor(self.place(password='s3cret').replace(f':{self.server.port.number}/', f':{relay.port}/'))
         c.start()
         c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
         was = self.backend()
-        gateway.cut()
+        relay.cut()
         wait.until(lambda: self.disable(c, 'a@h', 'x').status == 200, c.log)
         self.assertNotEqual(self.backend(), was)
 
