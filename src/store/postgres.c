@@ -136,8 +136,7 @@ static int send_verdicts(struct mu_postgres *db, struct mu_err *err)
 }
 
 /* Ascending by row, which is what rows, verdicts and payloads begin with; the later one behind the
- * earlier.
- */
+ * earlier. */
 static int by_row(const void *a, const void *b)
 {
     const uint32_t *x = *(const uint32_t *const *)a, *y = *(const uint32_t *const *)b;
