@@ -176,8 +176,9 @@ class Db(OnServer):
         self.sql(f'DROP SCHEMA {self.schema} CASCADE')
         self.server.psql(dump)
         with open(PAGE, encoding='utf-8') as page:
-            for raised in re.findall(r'^UPDATE meta .*;$', page.read(), re.M):
-                self.sql(raised)
+            section = page.read().split('\n## On a PostgreSQL server\n')[1].split('\n## ')[0]
+        for raised in re.findall(r'^UPDATE meta .*;$', section, re.M):
+            self.sql(raised)
         c.start()
         self.assertIn('a@h', c.agents())
         self.assertGreater(int(self.sql("SELECT value FROM meta WHERE key = 'epoch'")[0]), 1000)
