@@ -153,9 +153,12 @@ void mu_addr_mask(char *text)
 
     if (start) {
         start += 3;
-        /* A password with a / or ? that should have been %2F or %3F is none the less secret. */
+        /* A password with a / or ? that should have been %2F or %3F is secret all the same, and so
+         * is what comes behind the @ of one in the query. */
         end = memrchr(start, '@', is_server(text) ? strlen(start) : strcspn(start, "/?"));
         p = end ? memchr(start, ':', (size_t)(end - start)) : NULL;
+        if (p && memmem(p, (size_t)(end - p), "password=", strlen("password=")))
+            end += strcspn(end, "&");
         if (p)
             mask(p + 1, (size_t)(end - p) - 1);
     }
@@ -191,13 +194,22 @@ static int parse(struct mu_addr *addr, const char *text, struct mu_err *err)
 int mu_addr_parse(struct mu_addr *out, const char *text, struct mu_err *err)
 {
     struct mu_addr addr = {0};
-    int rv = mu_text_check(text, strlen(text), sizeof(addr.text) - 1, "address", err);
+    size_t n = strlen(text);
 
-    if (rv)
-        return rv;
+    if (n >= sizeof(addr.text))
+        return mu_err_set(err, MU_EINVAL, "address of %zu bytes; at most %zu are allowed", n,
+                          sizeof(addr.text) - 1);
     strcpy(addr.given, text);
     strcpy(addr.text, text);
     mu_addr_mask(addr.text);
+    int rv = mu_text_check(addr.text, strlen(addr.text), n, "address", err);
+    if (!rv && mu_text_check(text, n, n, "address", NULL))
+        rv = mu_err_set(err, MU_EINVAL,
+                        "address \"%s\": its password has a character that is not allowed; write"
+                        " its bytes as %%XX",
+                        addr.text);
+    if (rv)
+        return rv;
     rv = parse(&addr, text, err);
     if (rv)
         return mu_err_wrap(err, rv, "address \"%s\"", addr.text);

@@ -237,9 +237,12 @@ static void take_event(struct mu_journal *journal, const struct mu_event *event)
     mu_backlog_pop(&journal->backlog);
 }
 
-/* A batch deletes first and inserts then: the row of who goes must not come by a verdict's way. */
+/* A batch deletes first and inserts then: the row of who goes must not come by a verdict's way, nor
+ * because all rows are meant. */
 static void spare_deleted(struct mu_journal *journal)
 {
+    mu_slotset_settle(&journal->dirty, mu_roster_slots(journal->config.roster));
+    mu_slotset_settle(&journal->whole, mu_roster_slots(journal->config.roster));
     for (const struct mu_proposal *proposal = journal->first; proposal; proposal = proposal->next) {
         const struct mu_change *change = &proposal->change;
         if (change->deletes && stands_in(journal, change->row.ident, change->slot))
@@ -327,8 +330,6 @@ static void gather_rows(struct mu_journal *journal)
     const struct mu_batch *batch = &journal->gather->batch;
     uint32_t slot;
 
-    mu_slotset_settle(&journal->dirty, mu_roster_slots(journal->config.roster));
-    mu_slotset_settle(&journal->whole, mu_roster_slots(journal->config.roster));
     if (journal->backlog.n || journal->first)
         return;
     for (size_t tries = journal->dirty.n;

@@ -532,9 +532,10 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
         struct mu_who who;
         struct mu_row row;
         rv = read_row(from, &row, &who, err);
-        struct mu_payload payload = {.row = row.id, .len = (uint32_t)number(from[23])};
-        if (!rv)
-            rv = each(ctx, &who, &row, &payload);
+        if (rv)
+            break;
+        const struct mu_payload payload = {.row = row.id, .len = (uint32_t)number(from[23])};
+        rv = each(ctx, &who, &row, &payload);
     }
     return finish(db, result, rv, err);
 }

@@ -11,9 +11,9 @@
 #include "store/driver.h"
 #include "store/mysql_url.h"
 
-#define MU_MYSQL_IDLE                                                                              \
-    (30 * MU_SEC)            /* a quarter of the time after which the server lets go of us         \
-                              */
+/* A quarter of the time after which the server lets go of us. */
+#define MU_MYSQL_IDLE (30 * MU_SEC)
+
 #define MU_MYSQL_CHUNK   500 /* rows that go to the server in one message */
 #define MU_MYSQL_COLUMNS 18  /* of the widest table */
 

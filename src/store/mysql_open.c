@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "store/mysql.h"
+#include "store/schema.h"
 
 #define CONNECT_SECONDS 5
 #define ANSWER_SECONDS  30 /* no statement of ours takes so long: the server is frozen or gone */
@@ -231,21 +232,6 @@ static int look(struct mu_mysql *db, uint32_t *schema, struct mu_err *err)
         rv = mu_mysql_numbers(db, "SELECT value FROM meta WHERE `key` = 'schema'", &number, 1, err);
     *schema = (uint32_t)number;
     return rv;
-}
-
-static int check_schema(uint32_t schema, bool may_migrate, struct mu_err *err)
-{
-    if (schema > mu_mysql_nsteps)
-        return mu_err_set(err, MU_EVERSION,
-                          "its schema is number %u, newer than this program's, number %u; use the"
-                          " newer muster, or restore a backup",
-                          schema, mu_mysql_nsteps);
-    if (schema && schema < mu_mysql_nsteps && !may_migrate)
-        return mu_err_set(err, MU_EVERSION,
-                          "its schema is number %u, older than this program's, number %u; run"
-                          " `muster db upgrade`",
-                          schema, mu_mysql_nsteps);
-    return 0;
 }
 
 static int migrate(struct mu_mysql *db, uint32_t from, struct mu_err *err)
@@ -467,7 +453,7 @@ int mu_mysql_open(void *st, const struct mu_addr *addr, bool may_migrate, struct
     if (!rv)
         rv = look(db, &schema, err);
     if (!rv)
-        rv = check_schema(schema, may_migrate, err);
+        rv = mu_schema_check(schema, mu_mysql_nsteps, may_migrate, err);
     if (!rv)
         rv = migrate(db, schema, err);
     if (!rv)
@@ -555,7 +541,9 @@ int mu_mysql_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, s
     if (!rv)
         rv = take_lock(db, err);
     if (!rv)
-        rv = check_schema(schema, true, err);
+        rv = look(db, &schema, err); /* whoever had the lock may have changed it */
+    if (!rv)
+        rv = mu_schema_check(schema, mu_mysql_nsteps, true, err);
     if (!rv)
         rv = migrate(db, schema, err);
     free_new(db);

@@ -16,6 +16,10 @@
 #define AS_TEXT(ms)                                                                                \
     "CONCAT(LEFT(DATE_FORMAT('1970-01-01' + INTERVAL (" ms ") * 1000 MICROSECOND,"                 \
     " '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
+#define STATE_SINCE  AS_TEXT("b.state_since") " AS state_since"
+#define JOINED_AT    AS_TEXT("a.joined_at") " AS joined_at"
+#define LAST_SEEN_AT AS_TEXT("NULLIF(b.last_seen_at, 0)") " AS last_seen_at"
+#define AT           AS_TEXT("at") " AS at"
 
 /* What changes often stands in `beats`: State and when an agent was last heard. There are a hundred
  * of its rows in a page, and a page is what is written. */
@@ -76,17 +80,11 @@ static const char *const step_1[] = {
     " CONCAT(a.`binary`, '@', a.host) AS agent, a.uuid, a.`binary`, a.host, a.zone, a.labels,"
     " a.version, a.status, a.disabled_reason,"
     " IF(a.forced_down, 'down', b.state) AS state,"
-    " IF(a.forced_down, a.forced_reason, b.state_reason) AS state_reason, "
-    "a.forced_down, " AS_TEXT("b.state_since") " AS state_since, " AS_TEXT(
-        "a.joined_at") " AS joined_at, " AS_TEXT("NULLIF(b.last_seen_at, 0)") " AS "
-                                                                              "last_seen_at, "
-                                                                              "b.report_count, "
-                                                                              "a.incarnation"
-                                                                              " FROM agents a "
-                                                                              "JOIN beats b ON "
-                                                                              "b.agent = a.id",
-    "CREATE OR REPLACE SQL SECURITY INVOKER VIEW history AS SELECT seq, " AS_TEXT(
-        "at") " AS at, agent, uuid, kind, `from`, `to`, reason, detail FROM events",
+    " IF(a.forced_down, a.forced_reason, b.state_reason) AS state_reason,"
+    " a.forced_down, " STATE_SINCE ", " JOINED_AT ", " LAST_SEEN_AT ","
+    " b.report_count, a.incarnation FROM agents a JOIN beats b ON b.agent = a.id",
+    "CREATE OR REPLACE SQL SECURITY INVOKER VIEW history AS SELECT seq, " AT ","
+    " agent, uuid, kind, `from`, `to`, reason, detail FROM events",
     NULL,
 };
 

@@ -39,11 +39,11 @@ static void put_id(struct mu_postgres *db, const void *items, size_t i)
 
 static int send_deletes(struct mu_postgres *db, struct mu_err *err)
 {
-    int rv = mu_pg_send(db, MU_PG_DELETE_ROW, 0, 1, NULL, err);
+    int rv = mu_pg_send(db, MU_PG_DELETE_ROW, 1, NULL, err);
 
     if (!rv)
-        rv = mu_pg_send(db, MU_PG_DELETE_BEAT, 0, 1, NULL, err);
-    return rv ? rv : mu_pg_send(db, MU_PG_DELETE_PAYLOAD, 0, 1, NULL, err);
+        rv = mu_pg_send(db, MU_PG_DELETE_BEAT, 1, NULL, err);
+    return rv ? rv : mu_pg_send(db, MU_PG_DELETE_PAYLOAD, 1, NULL, err);
 }
 
 static void put_word(struct mu_postgres *db, int column, const char *text)
@@ -82,10 +82,10 @@ static void put_row(struct mu_postgres *db, const void *items, size_t i)
 static int send_rows(struct mu_postgres *db, struct mu_err *err)
 {
     uint64_t changed = 0;
-    int rv = mu_pg_send(db, MU_PG_ROW_UPDATE, 0, 18, &changed, err);
+    int rv = mu_pg_send(db, MU_PG_ROW_UPDATE, 18, &changed, err);
 
     if (!rv && changed < db->n)
-        rv = mu_pg_send(db, MU_PG_ROW_INSERT, 0, 18, NULL, err);
+        rv = mu_pg_send(db, MU_PG_ROW_INSERT, 18, NULL, err);
     return rv;
 }
 
@@ -115,10 +115,10 @@ static void put_row_beat(struct mu_postgres *db, const void *items, size_t i)
 static int send_row_beats(struct mu_postgres *db, struct mu_err *err)
 {
     uint64_t changed = 0;
-    int rv = mu_pg_send(db, MU_PG_VERDICT, 0, 6, &changed, err);
+    int rv = mu_pg_send(db, MU_PG_VERDICT, 6, &changed, err);
 
     if (!rv && changed < db->n)
-        rv = mu_pg_send(db, MU_PG_VERDICT_INSERT, 0, 6, NULL, err);
+        rv = mu_pg_send(db, MU_PG_VERDICT_INSERT, 6, NULL, err);
     return rv;
 }
 
@@ -132,12 +132,11 @@ static void put_verdict(struct mu_postgres *db, const void *items, size_t i)
 
 static int send_verdicts(struct mu_postgres *db, struct mu_err *err)
 {
-    return mu_pg_send(db, MU_PG_VERDICT, 0, 6, NULL, err);
+    return mu_pg_send(db, MU_PG_VERDICT, 6, NULL, err);
 }
 
 /* Ascending by row, which is what rows, verdicts and payloads begin with; the later one behind the
- * earlier.
- */
+ * earlier. */
 static int by_row(const void *a, const void *b)
 {
     const uint32_t *x = *(const uint32_t *const *)a, *y = *(const uint32_t *const *)b;
@@ -220,7 +219,7 @@ static void put_event(struct mu_postgres *db, const void *items, size_t i)
 static int send_events(struct mu_postgres *db, struct mu_err *err)
 {
     uint64_t added = 0;
-    int rv = mu_pg_send(db, db->event_insert, 0, 9, &added, err);
+    int rv = mu_pg_send(db, db->event_insert, 9, &added, err);
 
     db->added += added;
     return rv;
@@ -251,7 +250,7 @@ static void put_payload(struct mu_postgres *db, const void *items, size_t i)
 
 static int send_payloads(struct mu_postgres *db, struct mu_err *err)
 {
-    return mu_pg_send(db, MU_PG_PAYLOAD, 0, 3, NULL, err);
+    return mu_pg_send(db, MU_PG_PAYLOAD, 3, NULL, err);
 }
 
 static int put_payloads(struct mu_postgres *db, const struct mu_batch *batch, struct mu_err *err)
@@ -316,7 +315,7 @@ static void put_checkpoint(struct mu_postgres *db, const void *items, size_t i)
 
 static int send_beats(struct mu_postgres *db, struct mu_err *err)
 {
-    return mu_pg_send(db, MU_PG_BEAT, 0, 3, NULL, err);
+    return mu_pg_send(db, MU_PG_BEAT, 3, NULL, err);
 }
 
 static int checkpoint(void *st, const struct mu_beat_row *beats, size_t n, struct mu_err *err)

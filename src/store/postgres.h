@@ -159,10 +159,10 @@ void mu_pg_put_text(struct mu_postgres *db, int column, const char *text, size_t
 /* Whether enough is in the arrays for one statement: they are kept small. */
 bool mu_pg_full(const struct mu_postgres *db);
 
-/* Runs a kept statement with @n arrays from @first on. *@changed (NULL is allowed) is how many rows
- * that were. */
-int mu_pg_send(struct mu_postgres *db, enum mu_pg_statement which, int first, int n,
-               uint64_t *changed, struct mu_err *err);
+/* Runs a kept statement with the first @n arrays. *@changed (NULL is allowed) is how many rows that
+ * were. */
+int mu_pg_send(struct mu_postgres *db, enum mu_pg_statement which, int n, uint64_t *changed,
+               struct mu_err *err);
 
 /* A binary value of a result. */
 int64_t mu_pg_int(const PGresult *result, int row, int column);

@@ -71,7 +71,7 @@ static int check_url(const struct mu_addr *addr, const char *url, struct mu_err 
         return bad_url(err);
     options = PQconninfoParse(url, &why);
     if (!options) {
-        rv = why && strncmp(why, unknown, strlen(unknown)) == 0
+        rv = why && !strchr(addr->query, '@') && strncmp(why, unknown, strlen(unknown)) == 0
                  ? mu_err_set(err, MU_EINVAL, "%.*s", (int)strcspn(why, "\n"), why)
                  : bad_url(err);
         PQfreemem(why);
@@ -107,9 +107,10 @@ static int dial(struct mu_postgres *db, const struct mu_addr *addr, struct mu_er
 }
 
 /* A server that hangs, and a client that hangs in a transaction, are noticed by the server; so is a
- * client whose machine is gone. The plans of the kept statements are made once, and perhaps
- * while the tables are empty: they shall walk an index in the order of the array for ever. Settings
- * that an older server lacks are passed over. */
+ * client whose machine is gone. One that has nothing to write keeps its session, and so the lock.
+ * The plans of the kept statements are made once, and perhaps while the tables are empty: they
+ * shall walk an index in the order of the array for ever. Settings that an older server lacks are
+ * passed over. */
 static int set_session(struct mu_postgres *db, struct mu_err *err)
 {
     static const char sql[] =
@@ -118,6 +119,7 @@ static int set_session(struct mu_postgres *db, struct mu_err *err)
         " ('statement_timeout', '60s'),"
         " ('lock_timeout', '10s'),"
         " ('idle_in_transaction_session_timeout', '60s'),"
+        " ('idle_session_timeout', '0'),"
         " ('client_connection_check_interval', '1s'),"
         " ('tcp_keepalives_idle', '10'),"
         " ('tcp_keepalives_interval', '5'),"

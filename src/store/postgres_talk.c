@@ -352,15 +352,15 @@ bool mu_pg_full(const struct mu_postgres *db)
     return false;
 }
 
-int mu_pg_send(struct mu_postgres *db, enum mu_pg_statement which, int first, int n,
-               uint64_t *changed, struct mu_err *err)
+int mu_pg_send(struct mu_postgres *db, enum mu_pg_statement which, int n, uint64_t *changed,
+               struct mu_err *err)
 {
     const char *values[MU_PG_ARRAYS];
     int lengths[MU_PG_ARRAYS];
     PGresult *result = NULL;
 
     for (int i = 0; i < n; i++) {
-        struct mu_buf *buf = &db->arrays[first + i];
+        struct mu_buf *buf = &db->arrays[i];
         if (buf->failed)
             return mu_err_set(err, MU_ENOMEM, "out of memory");
         mu_put32(buf->data + 12, (uint32_t)db->n);

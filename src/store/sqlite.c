@@ -354,10 +354,11 @@ static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)
         struct mu_who who;
         struct mu_row row;
         rv = read_row(stmt, &row, &who, err);
-        struct mu_payload payload = {.row = row.id,
-                                     .len = (uint32_t)sqlite3_column_int64(stmt, 23)};
-        if (!rv)
-            rv = each(ctx, &who, &row, &payload);
+        if (rv)
+            break;
+        const struct mu_payload payload = {.row = row.id,
+                                           .len = (uint32_t)sqlite3_column_int64(stmt, 23)};
+        rv = each(ctx, &who, &row, &payload);
     }
     if (!rv && rc != SQLITE_DONE)
         rv = mu_sqlite_fail(db, rc, err);

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from lib import away, tap, wait
 from lib.conductor import SOAK, Conductor, muster
-from lib.mariadb import PASSWORD, USER, Relay, Server, Session
+from lib.mariadb import PASSWORD, USER, Server, Session
 
 PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
 AWAY = 4  # seconds
@@ -152,6 +152,7 @@ class Beside(Base):
         with self.conductor(args=['--log-level', 'debug']) as c:
             said = [c.web.get('/readyz?verbose').text, c.web.get('/metrics').text]
             self.server.kill()
+            self.put(c, 'a@h')  # is something to write
             wait.until(lambda: not c.web.ready(), c.log)
             said.append(c.web.get('/readyz?verbose').text)
             self.server.start()
@@ -187,6 +188,11 @@ class Beside(Base):
             self.put(c, 'nova-compute@cmp-1')
             self.disable(c, 'nova-compute@cmp-1', 'disk')
             answers = [self.server.sql(query, self.database) for query in queries]
+        section = text.split('\n## On a MariaDB server\n')[1].split('\n## ')[0]
+        for raised in re.findall(r'^UPDATE meta .*;$', section, re.M):
+            self.server.sql(raised, self.database)
+        self.assertEqual(self.number("SELECT value FROM meta WHERE `key` = 'epoch'"), 1001)
+        self.assertGreater(self.number("SELECT value FROM meta WHERE `key` = 'event_limit'"), 10 ** 9)
         self.assertIn([['nova-compute', 'up', '1']], answers)
         self.assertIn([['nova-compute', 'cmp-1', '0' * 16]], answers)
 
@@ -371,7 +377,7 @@ class Trouble(Base):
                 self.assertTrue(second.web.ready())
 
     def test_what_is_left_of_a_lost_connection_is_ended(self):
-        relay = Relay(self.server.port.number)
+        relay = away.Relay(self.server.port.number)
         self.addCleanup(relay.close)
         place = self.place.replace(f':{self.server.port.number}/', f':{relay.port}/')
         with self.conductor(place) as c:

@@ -3,10 +3,8 @@
 
 import os
 import re
-import socket
 import subprocess
 import tempfile
-import threading
 import unittest
 
 from lib import away, tap, wait
@@ -15,46 +13,6 @@ from lib.postgres import Server, program
 from lib.wire import Sender
 
 PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
-
-
-class Gateway:
-    """Passes streams on to @port, and can cut them so that only the near end hears of it."""
-
-    def __init__(self, port):
-        self.target = ('127.0.0.1', port)
-        self.door = socket.create_server(('127.0.0.1', 0))
-        self.port = self.door.getsockname()[1]
-        self.near, self.far = [], []
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                near = self.door.accept()[0]
-            except OSError:
-                return
-            far = socket.create_connection(self.target)
-            self.near.append(near)
-            self.far.append(far)
-            for ends in ((near, far), (far, near)):
-                threading.Thread(target=self.pump, args=ends, daemon=True).start()
-
-    @staticmethod
-    def pump(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            pass
-
-    def cut(self):
-        for near in self.near:
-            near.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        self.door.close()
-        for sock in self.near + self.far:
-            sock.close()
 
 
 class OnServer(unittest.TestCase):
@@ -107,7 +65,7 @@ class Refused(OnServer):
         self.refuse(self.place(password='').replace(':@', '@'), 'no password supplied', 'passfile')
 
     def test_a_password_that_breaks_the_url_is_not_shown(self):
-        for password in ('s3cret/s3cret', '1/s3cret', '%zzs3cret'):
+        for password in ('s3cret/s3cret', '1/s3cret', '1/?s3cret=x', '%zzs3cret'):
             with self.subTest(password=password):
                 self.refuse(self.server.url(password=password), 'write postgresql://', '%2F')
 
@@ -218,8 +176,9 @@ class Db(OnServer):
         self.sql(f'DROP SCHEMA {self.schema} CASCADE')
         self.server.psql(dump)
         with open(PAGE, encoding='utf-8') as page:
-            for raised in re.findall(r'^UPDATE meta .*;$', page.read(), re.M):
-                self.sql(raised)
+            section = page.read().split('\n## On a PostgreSQL server\n')[1].split('\n## ')[0]
+        for raised in re.findall(r'^UPDATE meta .*;$', section, re.M):
+            self.sql(raised)
         c.start()
         self.assertIn('a@h', c.agents())
         self.assertGreater(int(self.sql("SELECT value FROM meta WHERE key = 'epoch'")[0]), 1000)
@@ -395,15 +354,29 @@ class Nothing(OnServer):
 
     def test_a_session_of_before_that_the_server_still_has_is_ended(self):
         self.server.psql("ALTER ROLE muster PASSWORD 's3cret'")
-        gateway = Gateway(self.server.port.number)
-        self.addCleanup(gateway.close)
-        c = self.conductor(self.place(password='s3cret').replace(f':{self.server.port.number}/', f':{gateway.port}/'))
+        relay = away.Relay(self.server.port.number)
+        self.addCleanup(relay.close)
+        c = self.conductor(self.place(password='s3cret').replace(f':{self.server.port.number}/', f':{relay.port}/'))
         c.start()
         c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
         was = self.backend()
-        gateway.cut()
+        relay.cut()
         wait.until(lambda: self.disable(c, 'a@h', 'x').status == 200, c.log)
         self.assertNotEqual(self.backend(), was)
+
+    def test_a_session_that_has_nothing_to_do_is_kept(self):
+        url = self.place(user='idler')
+        self.server.psql("CREATE ROLE idler LOGIN SUPERUSER; ALTER ROLE idler SET idle_session_timeout = '200ms'")
+        c = self.conductor(url).start()
+        was = self.backend()
+        idle = subprocess.Popen([program('psql'), url, '-Xq'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        self.addCleanup(idle.wait)
+        self.addCleanup(idle.stdin.close)
+        there = "SELECT 1 FROM pg_stat_activity WHERE usename = 'idler' AND application_name = 'psql'"
+        wait.until(lambda: self.server.psql(there), 'another session')
+        wait.until(lambda: not self.server.psql(there), 'the end of that one')
+        self.assertEqual(self.backend(), was)
 
     def test_a_lock_that_another_one_has_for_now_is_waited_for(self):
         c = self.conductor(self.place()).start()

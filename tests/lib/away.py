@@ -1,7 +1,9 @@
 """The store is not to be had; beats and verdicts go on, and it comes back by itself."""
 
 import os
+import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -21,6 +23,45 @@ def fill(path):
                     file.write(bytes(size))
             except OSError:
                 pass
+
+
+class Relay:
+    """Passes connections on to a server. cut() ends the clients' halves and keeps the server's, who then
+    does not know: so it is when a network breaks."""
+
+    def __init__(self, port):
+        self.target = ('127.0.0.1', port)
+        self.pairs = []
+        self.door = socket.create_server(('127.0.0.1', 0))
+        self.port = self.door.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                pair = self.door.accept()[0], socket.create_connection(self.target)
+            except OSError:
+                return
+            self.pairs.append(pair)
+            for source, sink in (pair, pair[::-1]):
+                threading.Thread(target=self.copy, args=(source, sink), daemon=True).start()
+
+    def copy(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            pass
+
+    def cut(self):
+        for client, _ in self.pairs:
+            client.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+        for sock in [sock for pair in self.pairs for sock in pair]:
+            sock.close()
 
 
 class Away(unittest.TestCase):

@@ -119,6 +119,8 @@ static void addr_masks_passwords(void **state)
         {"MySQL://muster:1/secret@db/x", "MySQL://muster:***@db/x"},
         {"mysql://db/x?a=1&password=secret&b=2", "mysql://db/x?a=1&password=***&b=2"},
         {"mysql://db/x?sslpassword=se&password=cret", "mysql://db/x?sslpassword=**&password=***"},
+        {"postgresql://db:5432/x?user=u&password=se@cret&b=2", "postgresql://db:***&b=2"},
+        {"postgresql://u:a?password=se@cret@db/x", "postgresql://u:***"},
     };
 
     for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
@@ -130,11 +132,25 @@ static void addr_masks_passwords(void **state)
 
 static void addr_error_shows_no_password(void **state)
 {
-    struct mu_err err = {0};
-    struct mu_addr addr;
+    static char longer[1200];
+    const char *const cases[][2] = {
+        {"http://u:secret@db:99999/x", "\"http://u:***@db:99999/x\": port"},
+        {"postgresql://u:secret\xff@db/x", "\"postgresql://u:***@db/x\": its password has"},
+        {"postgresql://u:secret@d\xe2\x80\x8b"
+         "b/x",
+         "U+200B is not allowed"},
+        {longer, "1199 bytes; at most 1023"},
+    };
 
-    assert_int_equal(mu_addr_parse(&addr, "http://u:secret@db:99999/x", &err), MU_EINVAL);
-    assert_null(strstr(err.text, "secret"));
+    memset(longer, 'x', sizeof(longer) - 1);
+    memcpy(longer, "mysql://u:secret@", strlen("mysql://u:secret@"));
+    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+        struct mu_err err = {0};
+        struct mu_addr addr;
+        assert_int_equal(mu_addr_parse(&addr, cases[i][0], &err), MU_EINVAL);
+        assert_null(strstr(err.text, "secret"));
+        assert_non_null(strstr(err.text, cases[i][1]));
+    }
 }
 
 static void addr_becomes_a_sockaddr_and_back(void **state)

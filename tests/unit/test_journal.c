@@ -378,6 +378,28 @@ static void a_delete_is_not_undone_by_a_verdict(void **state)
     assert_string_equal(events(f), "1:down 2:operator");
 }
 
+/* Without memory for the set of them all slots are meant, that of who goes among them. */
+static void a_delete_is_not_undone_by_want_of_memory(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot = add_agent(f, 1);
+    struct mu_change change = {.slot = slot, .deletes = true};
+
+    settle(f);
+    assert_string_equal(rows(f), "1:up,1");
+    mu_journal_changed(f->journal, slot);
+    mu_mem_fault_at(1);
+    mu_journal_changed(f->journal, 5000);
+    assert_true(mu_mem_fault_fired());
+    mu_mem_fault_at(0);
+    assert_true(mu_roster_row(f->roster, slot, &change.row));
+    propose(f, 1, &change);
+    TURN_UNTIL(&f->loop, f->nanswers == 1);
+    mu_roster_remove(f->roster, slot);
+    settle(f);
+    assert_string_equal(rows(f), "");
+}
+
 static void who_comes_into_a_slot_is_not_who_left_it(void **state)
 {
     struct fixture *f = *state;
@@ -942,6 +964,7 @@ int main(void)
         TEST(a_proposal_and_a_verdict_do_not_undo_each_other),
         TEST(a_first_join_needs_no_slot),
         TEST(a_delete_is_not_undone_by_a_verdict),
+        TEST(a_delete_is_not_undone_by_want_of_memory),
         TEST(who_comes_into_a_slot_is_not_who_left_it),
         TEST(a_proposal_from_within_an_answer_waits_its_turn),
         TEST(a_verdict_is_no_whole_row),
