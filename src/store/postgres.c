@@ -629,6 +629,16 @@ static int payload(void *st, uint32_t row, struct mu_buf *json, struct mu_err *e
     return json->failed ? mu_err_set(err, json->failed, "out of memory") : 0;
 }
 
+static int ping(void *st, struct mu_err *err)
+{
+    PGresult *result;
+    int rv = mu_pg_run(st, "SELECT 1", &result, err);
+
+    if (rv == 0)
+        PQclear(result);
+    return rv;
+}
+
 const struct mu_store_driver mu_store_postgresql = {
     .scheme = "postgresql",
     .size = sizeof(struct mu_postgres),
@@ -640,6 +650,8 @@ const struct mu_store_driver mu_store_postgresql = {
     .events = events,
     .payload = payload,
     .trim = trim,
+    .ping = ping,
+    .idle = 30 * MU_SEC,
     .status = mu_pg_status,
     .upgrade = mu_pg_upgrade,
     .backup = mu_pg_backup,

@@ -77,10 +77,13 @@ class Relay(unittest.TestCase):
                    lambda: f'{name} {state}: {self.c.states()} {self.relay.log()}', pause=0.005)
 
     def streams(self):
-        """Connections to the conductor that are open."""
+        """The relay's open connections to the conductor: others may have one to a port of that number."""
+        folder = f'/proc/{self.relay.pid}/fd'
+        own = {os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)}
         with open('/proc/net/tcp', encoding='ascii') as file:
             rows = [line.split() for line in file.readlines()[1:]]
-        return sum(row[2] == f'0100007F:{self.c.agents_port:04X}' and row[3] == '01' for row in rows)
+        return sum(row[2] == f'0100007F:{self.c.agents_port:04X}' and row[3] == '01' and
+                   f'socket:[{row[9]}]' in own for row in rows)
 
     def reason(self, name):
         return self.c.agents()[name]['state_reason']
