@@ -75,7 +75,7 @@ int mu_map_reserve(struct mu_map *map)
 
 int mu_map_reserve_all(struct mu_map *map, size_t n)
 {
-    size_t cap = n + n / 5 * 2; /* with room for some more */
+    size_t cap = n + (2 * n + 4) / 5; /* with room for some more */
 
     assert(map->len == 0);
     return resize(map, cap > CAP_MIN ? cap : CAP_MIN);

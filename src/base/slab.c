@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 
-#define CHUNK ((size_t)64 * 1024 - 64) /* with malloc's own part, a whole number of pages */
+#define CHUNK ((size_t)64 * 1024 - 64) /* with its link and malloc's part, under 64 KiB */
 
 struct mu_slab_block {
     struct mu_slab_block *next;

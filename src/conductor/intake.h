@@ -11,9 +11,9 @@
  */
 void mu_intake_soon(struct mu_conductor *c, const uint8_t *in, size_t n);
 
-/* A datagram of @n bytes from a source whose address hashes to @from (0 = unknown) and reads
- * @from_text. Writes the answer to @out, which has at least max(@n, 64) bytes, and returns its
- * length, at most @n; 0 = no answer. */
+/* A datagram of @n bytes from a source whose address hashes to @from (0 = unknown). Writes the
+ * answer to @out, which has at least max(@n, 64) bytes, and returns its length, at most @n; 0 = no
+ * answer. */
 size_t mu_intake_datagram(struct mu_conductor *c, const uint8_t *in, size_t n, uint64_t from,
                           mu_time now, uint8_t *out);
 

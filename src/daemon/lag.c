@@ -10,6 +10,8 @@ static void on_check(uv_check_t *check)
     struct mu_lag *lag = check->data;
     uint64_t now = uv_hrtime(), latest = (uv_now(check->loop) + 1) * MU_MS;
 
+    if (latest < lag->polled) /* the loop's clock may be the kernel's coarse one, a tick behind */
+        latest = lag->polled;
     lag->returned = latest < now ? latest : now;
 }
 

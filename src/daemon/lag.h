@@ -17,7 +17,7 @@ struct mu_lag {
     int timeout;               /* that the poll had, ms; -1 = none */
 };
 
-/* Before any other check of the loop. Its handles keep no loop alive; mu_lag_stop() closes them. */
+/* Its handles keep no loop alive; mu_lag_stop() closes them. */
 void mu_lag_start(struct mu_lag *lag, uv_loop_t *loop);
 void mu_lag_stop(struct mu_lag *lag);
 

@@ -34,12 +34,11 @@ int mu_alarm_new(struct mu_alarm **out, struct uv_loop_s *loop, void (*fire)(voi
 
 void mu_alarm_set(struct mu_alarm *alarm, mu_dur after)
 {
-    /* Rounded up: never early. The loop's own idea of now may be old, and would make it so; it
-     * stays as it is, for it tells when the loop's poll returned. */
-    uint64_t ms = after <= 0 ? 0 : (uint64_t)((after + MU_MS - 1) / MU_MS);
-    uint64_t old = uv_hrtime() / MU_MS - uv_now(alarm->timer.loop);
+    /* The moment itself is rounded up: never early. The loop's own idea of now may be old, and
+     * would make it so; it stays as it is, for it tells when the loop's poll returned. */
+    uint64_t due = (uv_hrtime() + (uint64_t)after + MU_MS - 1) / MU_MS;
 
-    uv_timer_start(&alarm->timer, on_timer, ms + old, 0);
+    uv_timer_start(&alarm->timer, on_timer, after <= 0 ? 0 : due - uv_now(alarm->timer.loop), 0);
 }
 
 void mu_alarm_stop(struct mu_alarm *alarm)

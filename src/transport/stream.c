@@ -381,7 +381,8 @@ static void let_go(struct mu_streams *all)
     queued(s);
 }
 
-/* Whether the frame waits until all that came with its question has been answered. */
+/* Whether nothing is left to do: the frame waits until all that came with its question has been
+ * answered, or its stream is over a bound. */
 static bool gather(struct stream *s, const uint8_t *head, const uint8_t *frame, size_t n)
 {
     struct mu_streams *all = s->all;
@@ -390,7 +391,7 @@ static bool gather(struct stream *s, const uint8_t *head, const uint8_t *frame, 
         return false;
     if (n + MU_FRAME_HEAD > SCRATCH - all->gathered) {
         let_go(all);
-        return false;
+        return s->term == ENDING;
     }
     memcpy(all->answers + all->gathered, head, MU_FRAME_HEAD);
     memcpy(all->answers + all->gathered + MU_FRAME_HEAD, frame, n);
@@ -492,11 +493,10 @@ static void feed(struct stream *s, size_t n, mu_time now)
     let_go(all);
     all->reading = NULL;
     count_held(s);
-    if (rv) {
-        if (s->term != ENDING)
-            enter_queue(s, ENDING, now);
+    if (rv && s->term != ENDING)
+        enter_queue(s, ENDING, now);
+    if (s->term == ENDING) /* also where the answers were over a bound */
         return;
-    }
     if (s->framed)
         leave_queue(s);
     if (mu_frames_pending(&s->in) && s->term == NO_TERM)

@@ -15,8 +15,8 @@
 struct mu_transport;
 struct uv_loop_s;
 
-/* Who hears of it. @now is monotonic, read once a batch. Each may call any of mu_transport_send(),
- * _close_stream() and _mark(); none of these calls back in. */
+/* Who hears of it. @now is monotonic, read once a batch. Each may call mu_transport_send() and
+ * _close_stream(); neither calls back in. None takes a mark: its batch is not handed on yet. */
 struct mu_transport_sink {
     void *ctx;
     /* A datagram longer than MU_DATAGRAM_MAX comes cut at one byte more. Returns how many bytes of

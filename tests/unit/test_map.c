@@ -148,6 +148,22 @@ static void map_reserve_makes_the_next_put_safe(void **state)
     mu_map_fini(&w.map);
 }
 
+static void map_with_room_for_all_is_not_made_anew(void **state)
+{
+    for (uint32_t n = 1; n < SLOTS; n++) {
+        struct world w;
+
+        init(&w, 63);
+        assert_int_equal(mu_map_reserve_all(&w.map, n), 0);
+        mu_mem_fault_at(1);
+        for (uint32_t i = 0; i < n; i++)
+            assert_int_equal(mu_map_put(&w.map, hash(&w, i), i), 0);
+        assert_false(mu_mem_fault_fired());
+        mu_mem_fault_at(0);
+        mu_map_fini(&w.map);
+    }
+}
+
 static void map_without_memory_keeps_what_it_has(void **state)
 {
     FOR_EACH_FAULT (n) {
@@ -171,6 +187,7 @@ int main(void)
         cmocka_unit_test(map_that_is_empty_finds_nothing),
         cmocka_unit_test(map_deletes_the_value_and_not_its_neighbour),
         cmocka_unit_test(map_reserve_makes_the_next_put_safe),
+        cmocka_unit_test(map_with_room_for_all_is_not_made_anew),
         cmocka_unit_test(map_without_memory_keeps_what_it_has),
     };
 

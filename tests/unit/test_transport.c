@@ -1120,6 +1120,29 @@ static void who_does_not_read_is_closed(void **state)
     end(w);
 }
 
+/* Answers that were gathered are over the bound like others. */
+static void who_asks_on_and_does_not_read_is_closed(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){.send_queue_max = 1000});
+    enum { FRAMES = 60, EACH = 996, TIMES = 100 };
+    static uint8_t bytes[FRAMES * (MU_FRAME_HEAD + EACH)];
+    int fd = dial_unix(w);
+
+    (void)state;
+    w->echo = true;
+    for (size_t i = 0; i < FRAMES; i++)
+        mu_frame_head(bytes + i * (MU_FRAME_HEAD + EACH), EACH);
+    for (unsigned i = 1; i <= TIMES && stats_of(w).overflowed == 0; i++) {
+        assert_int_equal(send(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
+        AWAIT(w, w->frames == i * FRAMES || stats_of(w).overflowed > 0);
+    }
+    AWAIT(w, w->closed == 1);
+    assert_int_equal(w->by_peer, 0);
+    assert_int_equal(stats_of(w).overflowed, 1);
+    close(fd);
+    end(w);
+}
+
 static void without_descriptors_callers_are_turned_away(void **state)
 {
     struct world *w = begin((struct mu_transport_config){0});
@@ -1346,6 +1369,7 @@ int main(void)
         cmocka_unit_test(flood_of_silent_ones_keeps_nobody_out),
         cmocka_unit_test(no_more_speaking_streams_than_allowed),
         cmocka_unit_test(who_does_not_read_is_closed),
+        cmocka_unit_test(who_asks_on_and_does_not_read_is_closed),
         cmocka_unit_test(without_descriptors_callers_are_turned_away),
         cmocka_unit_test(one_address_may_have_so_many_and_loopback_any),
         cmocka_unit_test(stale_unix_socket_is_replaced_and_a_live_one_is_not),
