@@ -248,12 +248,11 @@ static uint64_t source(const struct mu_datagrams *d, const union peer *peer)
 
 static void tell_ahead(const struct mu_datagrams *d, unsigned messages, struct place *ahead)
 {
-    const uint8_t *in;
-    size_t n;
+    const uint8_t *in = NULL;
+    size_t n = 0;
 
-    if (ahead->message == messages)
-        return;
-    in = step(d, ahead, &n);
+    if (ahead->message < messages)
+        in = step(d, ahead, &n);
     d->sink->soon(d->sink->ctx, in, n);
 }
 

@@ -24,7 +24,8 @@ struct mu_transport_sink {
     size_t (*datagram)(void *ctx, const uint8_t *in, size_t n, uint64_t from, mu_time now,
                        uint8_t *out);
     /* This datagram comes a few after the next: who needs memory for it may fetch it into the
-     * cache. It may say anything, and nothing may be decided by it. NULL is allowed. */
+     * cache. It may say anything, and nothing may be decided by it; @n is 0 for those beyond the
+     * last that is known. NULL is allowed. */
     void (*soon)(void *ctx, const uint8_t *in, size_t n);
     /* Before a stream's first frame: one that never sends any is never told. @conn is given once.
      * Non-zero: close it. */

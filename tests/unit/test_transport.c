@@ -87,6 +87,8 @@ static void on_soon(void *ctx, const uint8_t *in, size_t n)
 {
     struct world *w = ctx;
 
+    if (n == 0)
+        return; /* nothing comes that is known */
     assert_int_equal(n, 20);
     assert_int_equal(in[0], w->soon % 256);
     w->soon++;
