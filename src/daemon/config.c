@@ -213,6 +213,19 @@ static int note_origin(struct mu_config_place *place, const struct mu_setting *s
     return 0;
 }
 
+/* Names the setting and its value, in which a password may be. */
+static int bad_value(const struct mu_config_place *place, const char *section, const char *key,
+                     const char *value, int rv, struct mu_err *err)
+{
+    char *shown = mu_strdup(value);
+
+    if (shown)
+        mu_addr_mask(shown);
+    rv = mu_err_wrap(err, rv, "%s: [%s] %s = %s", place->text, section, key, shown ? shown : "?");
+    mu_free(shown);
+    return rv;
+}
+
 int mu_config_set(struct mu_config_place *place, const char *section, const char *key,
                   const char *value, struct mu_err *err)
 {
@@ -229,7 +242,7 @@ int mu_config_set(struct mu_config_place *place, const char *section, const char
     if (rv)
         return rv;
     rv = mu_setting_read(s, value, member_of(place->config, s, policy ? policy : ""), err);
-    return rv ? mu_err_wrap(err, rv, "%s: [%s] %s = %s", place->text, section, key, value) : 0;
+    return rv ? bad_value(place, section, key, value, rv, err) : 0;
 }
 
 /* ---- the whole ---- */

@@ -1,6 +1,7 @@
 #include "base/addr.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -130,11 +131,23 @@ static void addr_masks_passwords(void **state)
 
 static void addr_error_shows_no_password(void **state)
 {
-    struct mu_err err = {0};
-    struct mu_addr addr;
+    static const char *const cases[] = {
+        "http://u:secret@db:99999/x",  "\"mysql://u:secret@db/x\"",   "\"mysql://u:s/secret@db/x\"",
+        "mysql//u:secret@db/x",        "mysql://u:secret@db/x\001",   "mysql://u:secret\001@db/x",
+        "postgres://u:secret@db/\xff", "postgres://u:secret\xff@db/x"};
+    char text[2048];
 
-    assert_int_equal(mu_addr_parse(&addr, "http://u:secret@db:99999/x", &err), MU_EINVAL);
-    assert_null(strstr(err.text, "secret"));
+    for (size_t i = 0; i <= MU_ARRAY_LEN(cases); i++) {
+        struct mu_err err = {0};
+        struct mu_addr addr;
+        if (i < MU_ARRAY_LEN(cases))
+            strcpy(text, cases[i]);
+        else
+            snprintf(text, sizeof(text), "mysql://u:secret@db/%01100d", 0);
+        assert_int_equal(mu_addr_parse(&addr, text, &err), MU_EINVAL);
+        assert_null(strstr(err.text, "secret"));
+        assert_non_null(strstr(err.text, "address"));
+    }
 }
 
 static void addr_becomes_a_sockaddr_and_back(void **state)
