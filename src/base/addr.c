@@ -7,7 +7,10 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/mem.h"
 #include "base/name.h"
+
+enum { ADDR_MAX = sizeof(((struct mu_addr *)0)->text) - 1 };
 
 /* Copies @n bytes as a string. Returns whether they fit. */
 static bool put(char *out, size_t size, const char *text, size_t n)
@@ -100,10 +103,13 @@ static int read_rest(struct mu_addr *addr, const char *text, struct mu_err *err)
     return 0;
 }
 
-/* Whether a database server is meant: its driver reads the URL itself, with user and password. */
+/* Whether a database server is meant: its driver reads the URL itself, with user and password. A
+ * quote, or a colon that is missing, is a slip that makes its password no less secret. */
 static bool is_server(const char *text)
 {
-    static const char *const schemes[] = {"postgresql:", "postgres:", "mysql:", "mariadb:"};
+    static const char *const schemes[] = {"postgres", "mysql", "mariadb"};
+
+    text += *text == '"' || *text == '\'';
 
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
         if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
@@ -151,8 +157,8 @@ void mu_addr_mask(char *text)
 {
     char *start = strstr(text, "://"), *p, *end;
 
-    if (start) {
-        start += 3;
+    if (start || is_server(text)) {
+        start = start ? start + 3 : text;
         /* A password with a / or ? that should have been %2F or %3F is secret all the same, and so
          * is what comes behind the @ of one in the query. */
         end = memrchr(start, '@', is_server(text) ? strlen(start) : strcspn(start, "/?"));
@@ -191,25 +197,34 @@ static int parse(struct mu_addr *addr, const char *text, struct mu_err *err)
     return rv;
 }
 
+/* What mu_text_check() has against @text, in which a password may be. */
+static int bad_text(const char *text, struct mu_err *err)
+{
+    char *shown = mu_strdup(text);
+    int rv = 0;
+
+    if (shown) {
+        mu_addr_mask(shown);
+        rv = mu_text_check(shown, strlen(shown), ADDR_MAX, "address", err);
+    }
+    mu_free(shown);
+    return rv ? rv
+              : mu_err_set(err, MU_EINVAL,
+                           "address: its password makes it longer than %d bytes, or has a "
+                           "character that is not allowed: write its bytes as %%XX",
+                           ADDR_MAX);
+}
+
 int mu_addr_parse(struct mu_addr *out, const char *text, struct mu_err *err)
 {
     struct mu_addr addr = {0};
-    size_t n = strlen(text);
+    int rv;
 
-    if (n >= sizeof(addr.text))
-        return mu_err_set(err, MU_EINVAL, "address of %zu bytes; at most %zu are allowed", n,
-                          sizeof(addr.text) - 1);
+    if (mu_text_check(text, strlen(text), ADDR_MAX, "address", NULL))
+        return bad_text(text, err);
     strcpy(addr.given, text);
     strcpy(addr.text, text);
     mu_addr_mask(addr.text);
-    int rv = mu_text_check(addr.text, strlen(addr.text), n, "address", err);
-    if (!rv && mu_text_check(text, n, n, "address", NULL))
-        rv = mu_err_set(err, MU_EINVAL,
-                        "address \"%s\": its password has a character that is not allowed; write"
-                        " its bytes as %%XX",
-                        addr.text);
-    if (rv)
-        return rv;
     rv = parse(&addr, text, err);
     if (rv)
         return mu_err_wrap(err, rv, "address \"%s\"", addr.text);

@@ -213,15 +213,15 @@ static int note_origin(struct mu_config_place *place, const struct mu_setting *s
     return 0;
 }
 
-/* A store that is wrong may have a password none the less. */
-static int refused(const struct mu_config_place *place, const char *section, const char *key,
-                   const char *value, int rv, struct mu_err *err)
+/* Names the setting and its value, in which a password may be. */
+static int bad_value(const struct mu_config_place *place, const char *section, const char *key,
+                     const char *value, int rv, struct mu_err *err)
 {
     char *shown = mu_strdup(value);
 
     if (shown)
         mu_addr_mask(shown);
-    rv = mu_err_wrap(err, rv, "%s: [%s] %s = %s", place->text, section, key, shown ? shown : "");
+    rv = mu_err_wrap(err, rv, "%s: [%s] %s = %s", place->text, section, key, shown ? shown : "?");
     mu_free(shown);
     return rv;
 }
@@ -242,7 +242,7 @@ int mu_config_set(struct mu_config_place *place, const char *section, const char
     if (rv)
         return rv;
     rv = mu_setting_read(s, value, member_of(place->config, s, policy ? policy : ""), err);
-    return rv ? refused(place, section, key, value, rv, err) : 0;
+    return rv ? bad_value(place, section, key, value, rv, err) : 0;
 }
 
 /* ---- the whole ---- */

@@ -348,6 +348,24 @@ static int begin_loop(struct mu_rooms *rooms, struct mu_err *err)
     return 0;
 }
 
+/* A store without a past counts its epochs, and so the sessions, from the beginning. Senders of a
+ * store before it would be taken for those who get their numbers now, and be answered, and never
+ * join: under a new secret they are strangers. Nobody else has use for the old one. */
+static int load_secret(const struct mu_rooms *rooms, uint8_t secret[16], struct mu_err *err)
+{
+    const char *path = rooms->config->secret_file;
+    int rv = mu_secret_load(path, secret, err);
+
+    if (rv || rooms->boot.row > 1 || mu_secret_renew(path, secret, err) == 0)
+        return rv;
+    mu_warn("daemon",
+            "the fleet secret is that of before: who reported to another database is not"
+            " known for a stranger",
+            MU_KVS("why", err->text));
+    err->text[0] = '\0';
+    return 0;
+}
+
 static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)
 {
     const struct mu_config *config = rooms->config;
@@ -364,7 +382,7 @@ static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)
                                      .forget_after = config->forget_after,
                                      .max_streams = rooms->limits.sessions,
                                      .policies = &config->policies};
-    int rv = mu_secret_load(config->secret_file, cc.secret, err);
+    int rv = load_secret(rooms, cc.secret, err);
 
     if (!rv && *config->token_file)
         rv = mu_secret_token(config->token_file, cc.token, sizeof(cc.token), err);

@@ -128,10 +128,27 @@ class Begin(unittest.TestCase):
             with open(path, encoding='ascii') as file:
                 first = file.read()
             self.assertRegex(first, r'\A[0-9a-f]{32}\n\Z')
+            self.assertEqual(c.web.ask('PUT', '/v1/agents/a@b/beat').status, 201)
             c.stop()
             c.start()
             with open(path, encoding='ascii') as file:
                 self.assertEqual(file.read(), first)
+
+    def test_who_reported_to_a_database_that_is_gone_joins_the_new_one_and_is_no_other(self):
+        with Conductor() as c, Sender(c.agents_port, ['a@old']) as old:
+            c.kill()
+            old.silent.set()
+            for end in ('', '-wal', '-shm'):
+                os.unlink(c.db + end)
+            c.start()
+            new = Sender(c.agents_port, ['b@new'])
+            self.addCleanup(new.die)
+            new.join()
+            self.assertEqual(new.session, old.session)
+            self.assertNotEqual(new.key, old.key)
+            old.silent.clear()
+            wait.until(lambda: c.states() == {'a@old': 'up', 'b@new': 'down'}, c.log)
+            self.assertEqual(c.agents()['b@new']['report_count'], 1)
 
     def test_a_secret_that_others_can_read_is_refused(self):
         with Conductor() as c:

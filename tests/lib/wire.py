@@ -251,7 +251,7 @@ class Sender:
 
     def keep_stream(self):
         try:
-            if not self.stream:
+            if not self.stream and not self.rejoin:
                 self.attach()
             if self.rejoin:
                 for agent in self.agents:
@@ -277,7 +277,7 @@ class Sender:
             if struct.unpack('>B', body[24:25])[0] == RESYNC:
                 self.stream.sendall(frame(ATTACH, self.sealed(3, [], 1)))
         elif kind == ERROR:
-            self.rejoin |= body.get(0) == -4
+            self.rejoin |= body.get(0) in (-4, -11)
             self.drop_stream()
 
     def read(self, patience):

@@ -1,6 +1,7 @@
 #include "base/addr.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -132,24 +133,22 @@ static void addr_masks_passwords(void **state)
 
 static void addr_error_shows_no_password(void **state)
 {
-    static char longer[1200];
-    const char *const cases[][2] = {
-        {"http://u:secret@db:99999/x", "\"http://u:***@db:99999/x\": port"},
-        {"postgresql://u:secret\xff@db/x", "\"postgresql://u:***@db/x\": its password has"},
-        {"postgresql://u:secret@d\xe2\x80\x8b"
-         "b/x",
-         "U+200B is not allowed"},
-        {longer, "1199 bytes; at most 1023"},
-    };
+    static const char *const cases[] = {
+        "http://u:secret@db:99999/x",  "\"mysql://u:secret@db/x\"",   "\"mysql://u:s/secret@db/x\"",
+        "mysql//u:secret@db/x",        "mysql://u:secret@db/x\001",   "mysql://u:secret\001@db/x",
+        "postgres://u:secret@db/\xff", "postgres://u:secret\xff@db/x"};
+    char text[2048];
 
-    memset(longer, 'x', sizeof(longer) - 1);
-    memcpy(longer, "mysql://u:secret@", strlen("mysql://u:secret@"));
-    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i <= MU_ARRAY_LEN(cases); i++) {
         struct mu_err err = {0};
         struct mu_addr addr;
-        assert_int_equal(mu_addr_parse(&addr, cases[i][0], &err), MU_EINVAL);
+        if (i < MU_ARRAY_LEN(cases))
+            strcpy(text, cases[i]);
+        else
+            snprintf(text, sizeof(text), "mysql://u:secret@db/%01100d", 0);
+        assert_int_equal(mu_addr_parse(&addr, text, &err), MU_EINVAL);
         assert_null(strstr(err.text, "secret"));
-        assert_non_null(strstr(err.text, cases[i][1]));
+        assert_non_null(strstr(err.text, "address"));
     }
 }
 

@@ -385,6 +385,21 @@ static void config_shows_no_password(void **state)
     mu_buf_fini(&out);
 }
 
+static void config_error_shows_no_password(void **state)
+{
+    static const char *const cases[] = {"\"postgresql://muster:hunter2@db/muster\"",
+                                        "postgresql//muster:hunter2@db/muster",
+                                        "mysql://muster:hunter2@db/muster\001"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "[conductor]\nstore = %s\n", cases[i]);
+        refuses(f, text, "[conductor] store = ", "muster:***@db/muster");
+        assert_null(strstr(f->err.text, "hunter2"));
+    }
+}
+
 static void config_says_what_takes_a_restart(void **state)
 {
     struct fixture *f = *state;
@@ -470,6 +485,7 @@ int main(void)
         CASE(config_is_shown_as_it_can_be_read_back),
         CASE(config_shows_where_a_value_came_from),
         CASE(config_shows_no_password),
+        CASE(config_error_shows_no_password),
         CASE(config_says_what_takes_a_restart),
         CASE(config_survives_every_failed_allocation),
         CASE(config_has_a_sentence_for_every_setting),
