@@ -95,6 +95,31 @@ class Bench(unittest.TestCase):
             self.assertRegex(status.stdout, r'agents\s+0\b')
             self.assertRegex(status.stdout, r'events\s+0\b')
 
+    def test_a_store_is_cleared_when_interrupted_too(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
+            db = f'{folder}/muster.db'
+            bench = subprocess.Popen([MUSTER, 'bench', 'store', f'sqlite:{db}', '-n', '60000', '--json'],
+                                     stdin=subprocess.DEVNULL, env=self.env, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True)
+            self.addCleanup(bench.kill)
+            wait.until(lambda: os.path.exists(db + '-wal') and os.path.getsize(db + '-wal') > 1000000,
+                       'rows are written')
+            bench.send_signal(signal.SIGINT)
+            out, err = bench.communicate(timeout=wait.PATIENCE)
+            self.assertEqual(bench.returncode, 128 + signal.SIGINT, err)
+            self.assertNotIn('deaths_s', json.loads(out))  # not done, so not told
+            status = muster('db', 'status', '--store', f'sqlite:{db}')
+            self.assertRegex(status.stdout, r'agents\s+0\b')
+            self.assertRegex(status.stdout, r'events\s+0\b')
+
+    def test_a_store_in_use_is_left_alone(self):
+        with Conductor() as c:
+            c.stop()  # no agent, but the events of its life
+            done = self.raw('store', c.store, '-n', '10', code=1)
+            self.assertRegex(done.stderr, r'muster\.db has events: .*\n\Z')
+            status = muster('db', 'status', '--store', c.store)
+            self.assertNotRegex(status.stdout, r'events\s+0\b')
+
     def test_who_fell_silent_is_told_and_found_down(self):
         with Conductor() as c, tempfile.NamedTemporaryFile('r') as killed:
             self.raw('beats', '-n', '50', '--interval', '1s', '--warm', '0s', '--for', '6s',
