@@ -174,6 +174,16 @@ class Bench(unittest.TestCase):
             self.assertIn(told, done.stderr)
             self.assertEqual(done.stderr.count('\n'), 1)
 
+    def test_the_conductor_says_why_it_refuses(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
+            token = os.path.join(folder, 'token')
+            with open(token, 'w', encoding='ascii', opener=lambda p, f: os.open(p, f, 0o600)) as file:
+                file.write('secret\n')
+            with Conductor(f'{Conductor.TIMES}[conductor]\ntoken_file = {token}\n') as c:
+                done = self.raw('beats', '-n', '5', '--conductor', f'127.0.0.1:{c.agents_port}',
+                                '--http', f'127.0.0.1:{c.http_port}', code=6)
+        self.assertRegex(done.stderr, r'a join was refused: \w.*\n\Z')
+
     def test_a_conductor_that_is_not_there(self):
         port = Port()
         self.addCleanup(port.close)
