@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 from lib import tap, wait
@@ -122,12 +123,16 @@ class Bench(unittest.TestCase):
 
     def test_who_fell_silent_is_told_and_found_down(self):
         with Conductor() as c, tempfile.NamedTemporaryFile('r') as killed:
+            began = time.time()
             self.raw('beats', '-n', '50', '--interval', '1s', '--warm', '0s', '--for', '6s',
-                     '--kill', '5@200ms', '--kill', '20%@300ms', '--killed-file', killed.name,
+                     '--kill', '5@0s', '--kill', '20%@300ms', '--killed-file', killed.name,
                      '--conductor', f'127.0.0.1:{c.agents_port}',
                      '--http', f'127.0.0.1:{c.http_port}')
-            names = {line.split()[0] for line in killed}
+            last_beat = dict(line.split() for line in killed)
+            names = set(last_beat)
             self.assertEqual(len(names), 5 + 9)
+            for ms in last_beat.values():  # also of those who had no turn since they joined
+                self.assertTrue(began - 1 < int(ms) / 1000 < time.time(), ms)
             down = {e['agent'] for e in c.events(kind='state') if e['to'] == 'down'}
             if SANITIZED:
                 self.assertLessEqual(names, down)
@@ -173,6 +178,10 @@ class Bench(unittest.TestCase):
             done = self.raw(*args, code=2)
             self.assertIn(told, done.stderr)
             self.assertEqual(done.stderr.count('\n'), 1)
+
+    def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(self):
+        done = self.raw('beats', '-n', '5', '--for', '1h', '--killed-file', '/dev/null/x', code=6)
+        self.assertIn('/dev/null/x', done.stderr)
 
     def test_the_conductor_says_why_it_refuses(self):
         with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
