@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,7 +146,7 @@ static int check_beats(const struct mu_args *args, const struct mu_bench_beats *
 {
     static const char *const pairs[][2] = {
         {"streams", "no-acks"}, {"streams", "one-flow"}, {"streams", "made-up"},
-        {"rate", "saturate"},   {"json", "csv"},
+        {"rate", "saturate"},   {"json", "csv"},         {"conductor", "store"},
     };
 
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
@@ -200,7 +199,7 @@ static int use_theirs(struct bench *b, struct mu_err *err)
     if (rv == 0 && mu_args_int(b->args, "pid", 1, INT32_MAX, &pid) != MU_EXIT_OK)
         return mu_err_set(err, MU_EINVAL, "--pid is no process");
     if (rv == 0 && pid == 0)
-        pid = mu_cost_listener(ntohs(((const struct sockaddr_in *)&b->to.agents)->sin_port));
+        pid = mu_cost_listener((const struct sockaddr *)&b->to.agents, b->to.agents_len);
     b->to.pid = (pid_t)pid;
     return rv;
 }
@@ -325,6 +324,9 @@ static int storm(struct bench *b, const char *url, struct mu_err *err)
         return mu_err_set(err, MU_EINVAL,
                           "storm kills the conductor: it starts one of its own, leave out "
                           "--conductor");
+    if (b->beats.streams || b->beats.no_acks)
+        return mu_err_set(err, MU_EINVAL,
+                          "storm awaits the acks of datagrams: leave out --streams and --no-acks");
     rv = find_conductor(b, err);
     return rv || stopped ? rv : mu_bench_storm(&b->to, &b->beats, &b->figures, err);
 }

@@ -174,6 +174,8 @@ class Bench(unittest.TestCase):
                            (('beats', '--streams', '--one-flow'), '--one-flow'),
                            (('beats', '--made-up'), '--conductor'),
                            (('storm', '--conductor', '127.0.0.1:1'), '--conductor'),
+                           (('storm', '--streams'), '--streams'),
+                           (('beats', '--conductor', '127.0.0.1:1', '--store', 'memory:'), '--store'),
                            (('beats', '--interval', '1ms'), '--interval')):
             done = self.raw(*args, code=2)
             self.assertIn(told, done.stderr)
