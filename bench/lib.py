@@ -9,7 +9,6 @@ All runs on loopback, on ports that were free, in a scratch folder; what was sta
 
 import argparse
 import atexit
-import contextlib
 import json
 import os
 import shutil
