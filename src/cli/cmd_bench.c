@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/own.h"
 #include "cli/print.h"
+#include "cli/settings.h"
 #include "daemon/secret.h"
 #include "load/bench.h"
 #include "load/cost.h"
@@ -28,7 +29,7 @@ struct bench {
     struct mu_bench_beats beats;
     struct mu_bench_api api;
     struct mu_own own;
-    char token[256];
+    char token[256], store[MU_CLI_URL];
     struct mu_figures figures;
 };
 
@@ -238,7 +239,8 @@ static int start_own(struct bench *b, struct mu_err *err)
              "[conductor]\nmax_agents = %" PRIu32 "\n[log]\nlevel = warn\n",
              mu_dur_text(interval, report), mu_dur_text(DOWN_INTERVALS * interval, down),
              b->beats.agents + MU_BENCH_BUNDLE_MAX);
-    b->own.store = mu_args_value(b->args, "store");
+    if (mu_args_has(b->args, "store"))
+        b->own.store = mu_cli_take_url(mu_args_value(b->args, "store"), b->store);
     b->own.stopped = &stopped;
     snprintf(b->own.listen, sizeof(b->own.listen), "127.0.0.1:0");
     snprintf(b->own.http, sizeof(b->own.http), "127.0.0.1:0");
@@ -345,6 +347,7 @@ static int table(struct bench *b, const char *url, struct mu_err *err)
 
 static int store(struct bench *b, const char *url, struct mu_err *err)
 {
+    url = mu_cli_take_url(url, b->store);
     return mu_bench_store(url, b->beats.agents, &stopped, &b->figures, err);
 }
 

@@ -145,6 +145,17 @@ class Bench(unittest.TestCase):
                      f'127.0.0.1:{c.agents_port}', '--http', f'127.0.0.1:{c.http_port}')
             self.assertEqual(c.web.get('/v1/summary').json['agents'], 30)
 
+    def test_a_password_does_not_stay_among_the_arguments(self):
+        bench = subprocess.Popen([MUSTER, 'bench', 'beats', '-n', '5', '--for', '1h', '--store',
+                                  'memory://u:seven-seals@h'], stdin=subprocess.DEVNULL, env=self.env,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(bench.kill)
+        self.assertIn('all agents have joined', bench.stderr.readline())
+        with open(f'/proc/{bench.pid}/cmdline', encoding='utf-8') as file:
+            self.assertNotIn('seven-seals', file.read())
+        bench.send_signal(signal.SIGINT)
+        bench.communicate(timeout=wait.PATIENCE)
+
     def test_an_interrupt_tells_what_was_measured(self):
         bench = subprocess.Popen([MUSTER, 'bench', 'beats', '-n', '20', '--interval', '200ms', '--for', '1h',
                                   '--warm', '0s', '--json'], stdin=subprocess.DEVNULL, env=self.env,
