@@ -409,10 +409,9 @@ static int run(const struct mu_args *args)
         return mu_cli_fail(args, MU_EXIT_USAGE,
                            "\"%s\" is none of beats, storm, api, table, store URL", what);
     if (kinds[kind].url != (mu_args_count(args) == 2))
-        return mu_cli_fail(args, MU_EXIT_USAGE,
-                           kinds[kind].url ? "%s needs the URL of a database without agents"
-                                           : "%s takes no URL",
-                           what);
+        return mu_cli_fail(
+            args, MU_EXIT_USAGE,
+            kinds[kind].url ? "%s needs the URL of an empty database" : "%s takes no URL", what);
     if (code == MU_EXIT_OK)
         code = check_beats(args, &b.beats);
     if (code == MU_EXIT_OK)
