@@ -1,13 +1,12 @@
 /* bare - what the kernel alone asks for a datagram: a loop of recvmmsg, and with --echo of sendmmsg
  * of 52 bytes back to each sender, which is as long as an ack. Nothing is checked or kept.
  *
- *     bare [--echo] [--gro]
+ *     bare [--echo]
  *
  * Prints "port=N pid=N", then serves until SIGTERM or five minutes without a datagram. The load is
  * `muster bench beats --made-up`; its acks are the echoes, of which the kind alone is changed. */
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +16,7 @@
 #include <unistd.h>
 
 #define BATCH    64
-#define IN_MAX   65535 /* with --gro many datagrams come as one */
+#define IN_MAX   2048
 #define ACK      52
 #define BUFFER   (128 << 20)
 #define PATIENCE (5 * 60 * 1000) /* ms */
@@ -27,16 +26,14 @@ static struct iovec in_iov[BATCH], out_iov[BATCH];
 static struct sockaddr_in peers[BATCH];
 static uint8_t data[BATCH][IN_MAX];
 
-static int open_socket(bool gro)
+static int open_socket(void)
 {
     struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), size = BUFFER, one = 1;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), size = BUFFER;
     socklen_t len = sizeof(sin);
 
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-    if (gro && setsockopt(fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one)))
-        return -1;
     if (fd < 0 || bind(fd, (struct sockaddr *)&sin, sizeof(sin)) ||
         getsockname(fd, (struct sockaddr *)&sin, &len))
         return -1;
@@ -58,13 +55,9 @@ static void send_back(int fd, int n)
 
 int main(int argc, char **argv)
 {
-    bool echo = false, gro = false;
+    bool echo = argc > 1 && strcmp(argv[1], "--echo") == 0;
     struct pollfd fd = {.events = POLLIN};
 
-    for (int i = 1; i < argc; i++) {
-        echo = echo || strcmp(argv[i], "--echo") == 0;
-        gro = gro || strcmp(argv[i], "--gro") == 0;
-    }
     for (int i = 0; i < BATCH; i++) {
         in_iov[i] = (struct iovec){data[i], IN_MAX};
         out_iov[i] = (struct iovec){data[i], ACK};
@@ -73,7 +66,7 @@ int main(int argc, char **argv)
         out[i].msg_hdr =
             (struct msghdr){.msg_name = &peers[i], .msg_iov = &out_iov[i], .msg_iovlen = 1};
     }
-    fd.fd = open_socket(gro);
+    fd.fd = open_socket();
     if (fd.fd < 0) {
         fprintf(stderr, "bare: no socket: %s\n", strerror(errno));
         return 1;

@@ -9,7 +9,6 @@ All runs on loopback, on ports that were free, in a scratch folder; what was sta
 
 import argparse
 import atexit
-import contextlib
 import json
 import os
 import shutil
@@ -34,13 +33,8 @@ def median(values):
 
 
 def cpu_ns(pid):
-    """CPU that all threads of @pid have used, in ns."""
-    total = 0
-    for tid in os.listdir(f'/proc/{pid}/task'):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            with open(f'/proc/{pid}/task/{tid}/schedstat', encoding='ascii') as file:
-                total += int(file.read().split()[0])
-    return total
+    """CPU that all threads of @pid have used, also those that have ended, in ns."""
+    return time.clock_gettime_ns(~pid << 3 | 2)  # the clock that clock_getcpuclockid() gives
 
 
 def memory(pid, name='VmRSS'):

@@ -31,20 +31,26 @@ class Watch(threading.Thread):
 
     def __init__(self, conductor):
         super().__init__(daemon=True)
-        self.conductor, self.seen, self.over = conductor, [], False
+        self.conductor, self.seen, self.over, self.error = conductor, [], False, None
 
     def run(self):
-        while not self.over:
-            began = time.monotonic()
-            summary = self.conductor.get('/v1/summary')
-            took = time.monotonic() - began
-            metrics = self.conductor.metrics()
-            self.seen.append({'at': began, 'wall': time.time(), 'took': took, 'summary': summary,
-                              'waiting': metrics['muster_journal_events'],
-                              'jobs': metrics['muster_store_jobs'],
-                              'cpu': lib.cpu_ns(self.conductor.pid),
-                              'memory': lib.memory(self.conductor.pid)})
-            time.sleep(max(0, 1 - (time.monotonic() - began)))
+        try:
+            while not self.over:
+                self.look()
+        except (OSError, ValueError) as error:
+            self.error = error
+
+    def look(self):
+        began = time.monotonic()
+        summary = self.conductor.get('/v1/summary')
+        took = time.monotonic() - began
+        metrics = self.conductor.metrics()
+        self.seen.append({'at': began, 'wall': time.time(), 'took': took, 'summary': summary,
+                          'waiting': metrics['muster_journal_events'],
+                          'jobs': metrics['muster_store_jobs'],
+                          'cpu': lib.cpu_ns(self.conductor.pid),
+                          'memory': lib.memory(self.conductor.pid)})
+        time.sleep(max(0, 1 - (time.monotonic() - began)))
 
     def between(self, begin, end):
         return [s for s in self.seen if begin <= s['at'] <= end]
@@ -55,7 +61,7 @@ def events(conductor, since):
     while True:
         page = conductor.json(f'/v1/events?since={since}&kind=state&limit=1000')
         yield from page['events']
-        if not page['events']:
+        if page['next'] == since:  # a page may be empty and not the last
             return
         since = page['next']
 
@@ -71,6 +77,7 @@ def last_number(conductor):
 
 conductor = lib.Conductor(run, times=(INTERVAL, DOWN), store=run.options.store,
                           more=f'max_agents = {2 * N}\n')
+begin_number = last_number(conductor)
 load = run.start([lib.MUSTER, 'bench', 'beats', '-n', N, '--interval', f'{INTERVAL}s', '--warm', '0s',
                   '--for', f'{END}s', '--killed-file', KILLED, '--json', *run.pins, *conductor.where]
                  + [word for _, at, whom in KILLS for word in ('--kill', f'{whom}@{at}s')],
@@ -83,7 +90,6 @@ for line in load.stderr:
 joined = time.monotonic()
 run.row(f'{N:,} lone agents join', f'{joined - joining:.1f} s')
 threading.Thread(target=load.stderr.read, daemon=True).start()
-begin_number = last_number(conductor)
 watch = Watch(conductor)
 watch.start()
 out = load.stdout.read()
@@ -94,6 +100,8 @@ got = json.loads(out)
 stop_ms = time.time() * 1000
 watch.over = True
 watch.join()
+if watch.error:
+    raise SystemExit(f'the conductor did not answer throughout: {watch.error}')
 
 # --- steady ---
 steady = watch.between(joined + min(30, FEW / 3), joined + FEW)
@@ -124,7 +132,7 @@ for event in events(conductor, begin_number):
     at = wall_ms(event['at'])
     if event['to'] != 'down' or at > stop_ms:
         continue
-    if event['agent'] in last_beat:
+    if at >= last_beat.get(event['agent'], stop_ms + 1):  # else he beat again after it
         told[event['agent']] = at
         silence[event['agent']] = event['detail'].get('silence_ms', 0)
         stall[event['agent']] = event['detail'].get('stall_ms', 0)

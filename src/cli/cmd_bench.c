@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/own.h"
 #include "cli/print.h"
+#include "cli/settings.h"
 #include "daemon/secret.h"
 #include "load/bench.h"
 #include "load/cost.h"
@@ -29,7 +29,7 @@ struct bench {
     struct mu_bench_beats beats;
     struct mu_bench_api api;
     struct mu_own own;
-    char token[256];
+    char token[256], store[MU_CLI_URL];
     struct mu_figures figures;
 };
 
@@ -144,8 +144,9 @@ static int read_beats(const struct mu_args *args, struct mu_bench_beats *beats)
 static int check_beats(const struct mu_args *args, const struct mu_bench_beats *beats)
 {
     static const char *const pairs[][2] = {
-        {"streams", "no-acks"}, {"sources", "one-flow"}, {"streams", "one-flow"},
-        {"streams", "made-up"}, {"rate", "saturate"},    {"json", "csv"},
+        {"streams", "no-acks"},  {"streams", "one-flow"}, {"streams", "made-up"},
+        {"rate", "saturate"},    {"json", "csv"},         {"conductor", "store"},
+        {"sources", "one-flow"},
     };
 
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
@@ -198,7 +199,7 @@ static int use_theirs(struct bench *b, struct mu_err *err)
     if (rv == 0 && mu_args_int(b->args, "pid", 1, INT32_MAX, &pid) != MU_EXIT_OK)
         return mu_err_set(err, MU_EINVAL, "--pid is no process");
     if (rv == 0 && pid == 0)
-        pid = mu_cost_listener(ntohs(((const struct sockaddr_in *)&b->to.agents)->sin_port));
+        pid = mu_cost_listener((const struct sockaddr *)&b->to.agents, b->to.agents_len);
     b->to.pid = (pid_t)pid;
     return rv;
 }
@@ -237,7 +238,8 @@ static int start_own(struct bench *b, struct mu_err *err)
              "[conductor]\nmax_agents = %" PRIu32 "\n[log]\nlevel = warn\n",
              mu_dur_text(interval, report), mu_dur_text(DOWN_INTERVALS * interval, down),
              b->beats.agents + MU_BENCH_BUNDLE_MAX);
-    b->own.store = mu_args_value(b->args, "store");
+    if (mu_args_has(b->args, "store"))
+        b->own.store = mu_cli_take_url(mu_args_value(b->args, "store"), b->store);
     b->own.stopped = &stopped;
     snprintf(b->own.listen, sizeof(b->own.listen), "127.0.0.1:0");
     snprintf(b->own.http, sizeof(b->own.http), "127.0.0.1:0");
@@ -323,6 +325,9 @@ static int storm(struct bench *b, const char *url, struct mu_err *err)
         return mu_err_set(err, MU_EINVAL,
                           "storm kills the conductor: it starts one of its own, leave out "
                           "--conductor");
+    if (b->beats.streams || b->beats.no_acks)
+        return mu_err_set(err, MU_EINVAL,
+                          "storm awaits the acks of datagrams: leave out --streams and --no-acks");
     rv = find_conductor(b, err);
     return rv || stopped ? rv : mu_bench_storm(&b->to, &b->beats, &b->figures, err);
 }
@@ -341,6 +346,7 @@ static int table(struct bench *b, const char *url, struct mu_err *err)
 
 static int store(struct bench *b, const char *url, struct mu_err *err)
 {
+    url = mu_cli_take_url(url, b->store);
     return mu_bench_store(url, b->beats.agents, &stopped, &b->figures, err);
 }
 
@@ -402,10 +408,9 @@ static int run(const struct mu_args *args)
         return mu_cli_fail(args, MU_EXIT_USAGE,
                            "\"%s\" is none of beats, storm, api, table, store URL", what);
     if (kinds[kind].url != (mu_args_count(args) == 2))
-        return mu_cli_fail(args, MU_EXIT_USAGE,
-                           kinds[kind].url ? "%s needs the URL of a database without agents"
-                                           : "%s takes no URL",
-                           what);
+        return mu_cli_fail(
+            args, MU_EXIT_USAGE,
+            kinds[kind].url ? "%s needs the URL of an empty database" : "%s takes no URL", what);
     if (code == MU_EXIT_OK)
         code = check_beats(args, &b.beats);
     if (code == MU_EXIT_OK)

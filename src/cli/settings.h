@@ -19,9 +19,11 @@
             "The database: sqlite:PATH, postgresql://HOST/DATABASE, or memory: which forgets"      \
     }
 
+#define MU_CLI_URL 1024
+
 struct mu_cli_settings {
     struct mu_config_flag flags[MU_CLI_SETTINGS_MAX];
-    char store[1024]; /* the URL of --store, whose password is masked where it stood */
+    char store[MU_CLI_URL]; /* the URL of --store, whose password is masked where it stood */
     struct mu_config_source source; /* points into this struct, and to the environment */
 };
 
@@ -29,5 +31,9 @@ struct mu_cli_settings {
  * --insecure, --log-level, --log-format. @settings must stay where it is while its source is used.
  * Returns MU_EXIT_OK, or MU_EXIT_USAGE after telling the user. */
 int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings);
+
+/* Copies the URL @value, an argument of ours, to @out, and masks its password where it stood:
+ * everybody may read the arguments of a process. Returns @out; @value where it is too long. */
+const char *mu_cli_take_url(const char *value, char out[MU_CLI_URL]);
 
 #endif

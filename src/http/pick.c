@@ -2,15 +2,27 @@
 
 #include <string.h>
 
+/* Past the JSON string at @at; never past the end, whatever somebody wrote into the database. */
+static const char *skip_text(const char *at)
+{
+    at += *at != '\0';
+    while (*at && *at != '"')
+        at += *at == '\\' && at[1] ? 2 : 1;
+    return at + (*at != '\0');
+}
+
+/* Pair by pair, since the end of one and the start of the next may look like a third. */
 static bool has_label(const char *labels, const char *wanted)
 {
     size_t n = strlen(wanted);
+    const char *end;
 
-    /* A quote inside a JSON string has a backslash before it, so what begins and ends with a bare
-     * quote and a comma or brace is a whole pair. */
-    for (const char *at = strstr(labels, wanted); at; at = strstr(at + 1, wanted))
-        if (at > labels && (at[-1] == '{' || at[-1] == ',') && (at[n] == '}' || at[n] == ','))
+    for (const char *at = labels + strcspn(labels, "\""); *at == '"'; at = end + (*end == ',')) {
+        end = skip_text(at);
+        end = skip_text(end + (*end == ':'));
+        if ((size_t)(end - at) == n && memcmp(at, wanted, n) == 0)
             return true;
+    }
     return false;
 }
 

@@ -11,7 +11,6 @@
 #include "http/http.h"
 #include "http/request.h"
 
-struct mu_count;
 struct mu_feed;
 
 /* A connection. */
@@ -46,7 +45,7 @@ struct mu_http {
     struct mu_list listeners, peers, reqs;
     struct mu_list slices, later; /* that take turns, and that wait to */
     uint32_t npeers, nevicted, nslices;
-    size_t charged;                      /* bytes of answers that are on their way out */
+    size_t charged;    /* bytes of answers that are on their way out */
     mu_time turn_ends; /* when slices have had their share of this turn of the loop */
     bool resumed;      /* a connection, which microhttpd must be run for */
     bool closing;

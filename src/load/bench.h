@@ -83,8 +83,9 @@ int mu_bench_api(struct mu_bench_target *to, const struct mu_bench_beats *beats,
 int mu_bench_table(uint32_t agents, uint64_t seed, const volatile sig_atomic_t *stop,
                    struct mu_figures *out, struct mu_err *err);
 
-/* A store by its driver: @agents rows and as many events written, checkpointed and read back.
- * MU_EEXIST when there are agents in it already: nothing of others is touched. */
+/* A store by its driver: @agents rows and as many events written, checkpointed, read back, and
+ * deleted again however it ends. MU_EEXIST when there are agents or events in it already: nothing
+ * of others is touched. */
 int mu_bench_store(const char *url, uint32_t agents, const volatile sig_atomic_t *stop,
                    struct mu_figures *out, struct mu_err *err);
 

@@ -63,7 +63,9 @@ void crew_add(struct mu_crew *crew, const struct crew_sender *sender, int fd)
 {
     uint32_t place = crew->n;
 
+    crew->joined_at = mu_clock_now();
     crew->senders[place] = *sender;
+    crew->senders[place].sent_at = crew->joined_at; /* to join is to be heard */
     if (mu_map_put(&crew->by_id, mu_map_hash_id(sender->id), place)) {
         crew->rv = mu_err_set(&crew->err, MU_ENOMEM, "out of memory");
         return;
@@ -77,7 +79,6 @@ void crew_add(struct mu_crew *crew, const struct crew_sender *sender, int fd)
     }
     crew->n++;
     crew->living++;
-    crew->joined_at = mu_clock_now();
     mu_pace_set(&crew->pace, rate_of(crew), crew->joined_at);
 }
 
@@ -489,12 +490,6 @@ int mu_crew_kill(struct mu_crew *crew, const struct mu_bench_kill *kill, struct 
     uint64_t n = kill->part > 0 ? (uint64_t)(kill->part * crew->living)
                                 : ((uint64_t)kill->agents + bundle - 1) / bundle;
 
-    if (crew->want->killed_file && !crew->killed) {
-        crew->killed = fopen(crew->want->killed_file, "we");
-        if (!crew->killed)
-            return mu_err_set(err, MU_EPERM, "--killed-file %s: %s", crew->want->killed_file,
-                              strerror(errno));
-    }
     while (n > 0 && crew->living > 0) {
         uint32_t place = (uint32_t)mu_rng_below(&crew->rng, crew->n);
 
@@ -615,6 +610,12 @@ static int begin(struct mu_crew *crew, struct mu_err *err)
     uint32_t joiners = 0;
     int rv;
 
+    if (crew->want->killed_file) { /* now: its fault should not end a run of hours */
+        crew->killed = fopen(crew->want->killed_file, "we");
+        if (!crew->killed)
+            return mu_err_set(err, MU_EPERM, "--killed-file %s: %s", crew->want->killed_file,
+                              strerror(errno));
+    }
     crew->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (crew->epoll < 0)
         return mu_err_set(err, MU_EIO, "no epoll descriptor: %s", strerror(errno));

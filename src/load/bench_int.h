@@ -18,7 +18,7 @@
 
 struct crew_sender { /* 48 bytes */
     uint64_t id;
-    mu_time sent_at; /* of the last beat */
+    mu_time sent_at; /* of the last beat, or the join */
     uint8_t key[16];
     uint32_t epoch, seq;
     uint32_t agent; /* number of its first one */

@@ -121,6 +121,17 @@ static bool means_later(int rv)
     return rv == MU_EAGAIN || rv == MU_EFULL || rv == MU_EIO || rv == MU_ETIMEDOUT;
 }
 
+/* With the conductor's words, where it has some. */
+static void refused(struct mu_crew *crew, const char *what, int rv, const struct mu_bytes *why)
+{
+    const char *known = muster_strerror(rv);
+    struct mu_bytes words = why->n ? *why : (struct mu_bytes){known, strlen(known)};
+    char text[512];
+
+    snprintf(text, sizeof(text), "%s was refused: %.*s", what, (int)words.n, words.p);
+    fail(crew, rv, text);
+}
+
 static void sender_in(struct crew_joiner *j, const struct mu_joined *joined)
 {
     struct mu_crew *crew = j->crew;
@@ -150,7 +161,6 @@ static int on_joined(struct crew_joiner *j, const struct mu_joined *joined, mu_t
     struct mu_crew *crew = j->crew;
     uint32_t retry_ms = 0;
     uint16_t left = 0;
-    char text[256];
 
     if (joined->n != j->ntodo) {
         fail(crew, MU_EPROTO, "the conductor answered for other agents than were asked for");
@@ -172,9 +182,7 @@ static int on_joined(struct crew_joiner *j, const struct mu_joined *joined, mu_t
             retry_ms = a->retry_ms > retry_ms ? a->retry_ms : retry_ms;
             j->todo[left++] = j->todo[i];
         } else {
-            snprintf(text, sizeof(text), "an agent was refused: %.*s", (int)a->text.n,
-                     a->text.n ? a->text.p : "");
-            fail(crew, a->rv ? a->rv : MU_EPROTO, text);
+            refused(crew, "an agent", a->rv ? a->rv : MU_EPROTO, &a->text);
             return MU_EPROTO;
         }
     }
@@ -200,7 +208,6 @@ static int on_frame(void *ctx, const uint8_t *body, size_t n)
     struct mu_crew *crew = j->crew;
     struct mu_codec_room room = {.joined = crew->answer_room, .max = MU_JOIN_AGENTS_MAX};
     struct mu_msg msg;
-    char text[256];
 
     if (mu_codec_get(body, n, &room, &msg, NULL) != 0) {
         fail(crew, MU_EPROTO, "the conductor's answer to a join cannot be read");
@@ -210,11 +217,8 @@ static int on_frame(void *ctx, const uint8_t *body, size_t n)
         return on_joined(j, &msg.joined, reading->now);
     if (msg.type != MU_MSG_ERROR)
         return 0; /* a word for a session that was joined before on this stream */
-    if (!means_later(msg.error.rv)) {
-        snprintf(text, sizeof(text), "a join was refused: %.*s", (int)msg.error.text.n,
-                 msg.error.text.n ? msg.error.text.p : muster_strerror(msg.error.rv));
-        fail(crew, msg.error.rv, text);
-    }
+    if (!means_later(msg.error.rv))
+        refused(crew, "a join", msg.error.rv, &msg.error.text);
     crew->counts.deferred++;
     begin_sender(j);
     hang_up(j, reading->now + (msg.error.retry_ms ? msg.error.retry_ms * MU_MS : RETRY));

@@ -219,17 +219,17 @@ static void put(const struct trial *t, const char *what, mu_dur spent, const cha
     mu_figures_add(out, key, t->n * (double)MU_SEC / (double)spent, 0, NULL);
 }
 
+/* Until it is done, or is to stop: what was not done whole has no figure. */
 static int measure(struct trial *t, struct mu_figures *out, struct mu_err *err)
 {
-    mu_dur spent, longest;
+    mu_dur spent;
     uint32_t rows;
     int rv = write_all(t, true, &spent, err);
 
-    mu_figures_add(out, "rows", t->n, 0, "%s rows");
-    if (rv)
+    if (rv || *t->stop)
         return rv;
     put(t, "joins", spent, "committed with an event each in %s s", out);
-    if ((rv = write_all(t, false, &spent, err)) != 0)
+    if ((rv = write_all(t, false, &spent, err)) != 0 || *t->stop)
         return rv;
     put(t, "deaths", spent, "dead with an event each in %s s", out);
     if ((rv = checkpoint_all(t, &spent, err)) != 0)
@@ -239,20 +239,50 @@ static int measure(struct trial *t, struct mu_figures *out, struct mu_err *err)
         return rv;
     put(t, "load", spent, "loaded in %s s", out);
     mu_figures_add(out, "loaded_rows", rows, 0, NULL);
-    if ((rv = delete_all(t, &spent, err)) != 0)
+    return 0;
+}
+
+/* However far it came. */
+static int clear(struct trial *t, struct mu_figures *out, struct mu_err *err)
+{
+    mu_dur deleted, trimmed, longest;
+    int rv = delete_all(t, &deleted, err);
+
+    if (rv == 0)
+        rv = trim_all(t, &trimmed, &longest, err);
+    if (rv || *t->stop)
         return rv;
-    put(t, "delete", spent, "deleted in %s s", out);
-    if ((rv = trim_all(t, &spent, &longest, err)) != 0)
-        return rv;
-    mu_figures_add(out, "trim_s", (double)spent / (double)MU_SEC, 3, "events trimmed in %s s");
+    put(t, "delete", deleted, "deleted in %s s", out);
+    mu_figures_add(out, "trim_s", (double)trimmed / (double)MU_SEC, 3, "events trimmed in %s s");
     mu_figures_add(out, "trim_slice_max_ms", (double)longest / (double)MU_MS, 1, NULL);
+    return 0;
+}
+
+static int no_event(void *ctx, const struct mu_event_row *event)
+{
+    return 0;
+}
+
+/* Whose rows or events are there already would lose them. */
+static int check_empty(struct trial *t, struct mu_err *err)
+{
+    const struct mu_event_query query = {.limit = 1};
+    struct mu_event_span span;
+    uint32_t rows;
+    mu_dur spent;
+    int rv;
+
+    if ((rv = load_all(t, &rows, &spent, err)) != 0 ||
+        (rv = t->driver->events(t->st, &query, &span, no_event, NULL, err)) != 0)
+        return rv;
+    if (rows > 0 || span.oldest > 0)
+        return mu_err_set(err, MU_EEXIST, "%s has %s: give a database that has none", t->addr.text,
+                          rows > 0 ? "agents" : "events");
     return 0;
 }
 
 static int begin(struct trial *t, const char *url, struct mu_err *err)
 {
-    uint32_t rows;
-    mu_dur spent;
     int rv;
 
     t->rows = mu_calloc(BATCH, sizeof(*t->rows));
@@ -267,11 +297,8 @@ static int begin(struct trial *t, const char *url, struct mu_err *err)
     if (!t->rows || !t->verdicts || !t->events || !t->ids || !t->beats || !t->st)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
     if ((rv = t->driver->open(t->st, &t->addr, true, &t->boot, err)) != 0 ||
-        (rv = load_all(t, &rows, &spent, err)) != 0)
+        (rv = check_empty(t, err)) != 0)
         return rv;
-    if (rows > 0)
-        return mu_err_set(err, MU_EEXIST, "%s has %u agents: give a database that has none",
-                          t->addr.text, (unsigned)rows);
     t->seq = t->boot.seq;
     return 0;
 }
@@ -280,10 +307,14 @@ int mu_bench_store(const char *url, uint32_t agents, const volatile sig_atomic_t
                    struct mu_figures *out, struct mu_err *err)
 {
     struct trial t = {.n = agents, .stop = stop};
-    int rv = begin(&t, url, err);
+    int rv = begin(&t, url, err), cleared;
 
-    if (rv == 0)
+    if (rv == 0) {
+        mu_figures_add(out, "rows", t.n, 0, "%s rows");
         rv = measure(&t, out, err);
+        cleared = clear(&t, out, rv ? NULL : err);
+        rv = rv ? rv : cleared;
+    }
     if (t.st)
         t.driver->close(t.st);
     mu_free(t.st);

@@ -217,6 +217,11 @@ static int draw_order(struct table *t)
     return 0;
 }
 
+static double memory_between(const struct mu_cost *before, const struct mu_cost *after)
+{
+    return (double)after->memory - (double)before->memory; /* it may shrink */
+}
+
 static int measure(struct table *t, struct mu_figures *out, struct mu_err *err)
 {
     struct mu_cost before, after;
@@ -234,7 +239,7 @@ static int measure(struct table *t, struct mu_figures *out, struct mu_err *err)
     if ((rv = mu_cost_read(getpid(), &after, err)) != 0)
         return rv;
     mu_figures_add(out, "agents", t->n, 0, "%s agents");
-    mu_figures_add(out, "bytes_per_agent", (double)(after.memory - before.memory) / t->n, 1,
+    mu_figures_add(out, "bytes_per_agent", memory_between(&before, &after) / t->n, 1,
                    "%s bytes each");
     mu_figures_add(out, "restore_ns", ns, 0, "restored in %s ns");
     mu_figures_add(out, "first_beat_ns", *t->stop ? 0 : beat_all(t, 1), 0,
@@ -246,8 +251,7 @@ static int measure(struct table *t, struct mu_figures *out, struct mu_err *err)
     mu_figures_add(out, "listed_ns", *t->stop ? 0 : page_all(t), 1, "listed by name at %s ns each");
     if ((rv = mu_cost_read(getpid(), &after, err)) != 0)
         return rv;
-    mu_figures_add(out, "bytes_per_agent_listed", (double)(after.memory - before.memory) / t->n, 1,
-                   NULL);
+    mu_figures_add(out, "bytes_per_agent_listed", memory_between(&before, &after) / t->n, 1, NULL);
     return 0;
 }
 

@@ -3,11 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NS_PER_SEC 1000000000u
@@ -29,24 +31,6 @@ static uint64_t ticks_to_ns(uint64_t ticks)
     return ticks * (NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-/* ns that a thread has run. A kernel without schedstat counts in ticks. */
-static uint64_t thread_cpu(pid_t pid, const char *tid)
-{
-    char path[320], text[1024];
-    uint64_t ns = 0, user = 0, system = 0;
-    const char *end;
-
-    snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)pid, tid);
-    if (slurp(path, text, sizeof(text)) && sscanf(text, "%" SCNu64, &ns) == 1 && ns > 0)
-        return ns;
-    snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, tid);
-    if (!slurp(path, text, sizeof(text)) || !(end = strrchr(text, ')')) ||
-        sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &user,
-               &system) != 2)
-        return 0;
-    return ticks_to_ns(user + system);
-}
-
 static uint64_t memory_line(const char *status, const char *name)
 {
     const char *at = strstr(status, name);
@@ -59,22 +43,17 @@ int mu_cost_read(pid_t pid, struct mu_cost *out, struct mu_err *err)
 {
     struct mu_cost cost = {0};
     char path[64], status[4096];
-    struct dirent *entry;
-    DIR *dir;
+    struct timespec used;
+    clockid_t clock;
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
     if (!slurp(path, status, sizeof(status)))
         return mu_err_set(err, MU_ENOENT, "process %d is not to be seen: %s", (int)pid, path);
     cost.memory = memory_line(status, "VmRSS:");
     cost.peak = memory_line(status, "VmHWM:");
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-    dir = opendir(path);
-    if (!dir)
-        return mu_err_set(err, MU_ENOENT, "process %d is not to be seen: %s", (int)pid, path);
-    while ((entry = readdir(dir)) != NULL)
-        if (entry->d_name[0] != '.')
-            cost.cpu += thread_cpu(pid, entry->d_name);
-    closedir(dir);
+    if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &used))
+        return mu_err_set(err, MU_ENOENT, "process %d has no clock to be read", (int)pid);
+    cost.cpu = (uint64_t)used.tv_sec * NS_PER_SEC + (uint64_t)used.tv_nsec;
     *out = cost;
     return 0;
 }
@@ -134,14 +113,29 @@ static bool has_socket(const char *pid, unsigned long inode)
     return found;
 }
 
-pid_t mu_cost_listener(int port)
+/* Whether @sa is an address of this machine: one can be bound to it. */
+static bool is_here(const struct sockaddr *sa, socklen_t len)
 {
-    unsigned long inode = listening_inode("/proc/net/tcp", port);
+    struct sockaddr_storage any_port;
+    int fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool here;
+
+    memcpy(&any_port, sa, len);
+    ((struct sockaddr_in *)&any_port)->sin_port = 0; /* at the same place for IPv6 */
+    here = bind(fd, (struct sockaddr *)&any_port, len) == 0;
+    close(fd);
+    return here;
+}
+
+pid_t mu_cost_listener(const struct sockaddr *sa, socklen_t len)
+{
+    int port = ntohs(((const struct sockaddr_in *)sa)->sin_port);
+    unsigned long inode = 0;
     struct dirent *entry;
     pid_t pid = 0;
     DIR *dir;
 
-    if (!inode)
+    if (is_here(sa, len) && !(inode = listening_inode("/proc/net/tcp", port)))
         inode = listening_inode("/proc/net/tcp6", port);
     dir = inode ? opendir("/proc") : NULL;
     while (dir && !pid && (entry = readdir(dir)) != NULL)

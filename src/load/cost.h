@@ -3,12 +3,13 @@
 #define MU_LOAD_COST_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
 struct mu_cost {
-    uint64_t cpu;          /* ns, user and system, of all the threads it has now */
+    uint64_t cpu;          /* ns, user and system, of all threads it has or had */
     uint64_t memory, peak; /* bytes resident, now and at most so far */
 };
 
@@ -19,8 +20,8 @@ int mu_cost_read(pid_t pid, struct mu_cost *out, struct mu_err *err);
  * with the kernel's work for others. MU_ENOENT when there is no such core. */
 int mu_cost_core(int cpu, uint64_t *ns, struct mu_err *err);
 
-/* The process that listens on TCP port @port of this machine; 0 = not found. */
-pid_t mu_cost_listener(int port);
+/* The process that listens on the TCP port of @sa; 0 = not found, or @sa is another machine's. */
+pid_t mu_cost_listener(const struct sockaddr *sa, socklen_t len);
 
 /* Datagrams that the kernel has dropped at UDP port @port of this machine since it was bound. */
 uint64_t mu_cost_drops(int port);

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 from lib import tap, wait
@@ -95,14 +96,43 @@ class Bench(unittest.TestCase):
             self.assertRegex(status.stdout, r'agents\s+0\b')
             self.assertRegex(status.stdout, r'events\s+0\b')
 
+    def test_a_store_is_cleared_when_interrupted_too(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
+            db = f'{folder}/muster.db'
+            bench = subprocess.Popen([MUSTER, 'bench', 'store', f'sqlite:{db}', '-n', '60000', '--json'],
+                                     stdin=subprocess.DEVNULL, env=self.env, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True)
+            self.addCleanup(bench.kill)
+            wait.until(lambda: os.path.exists(db + '-wal') and os.path.getsize(db + '-wal') > 1000000,
+                       'rows are written')
+            bench.send_signal(signal.SIGINT)
+            out, err = bench.communicate(timeout=wait.PATIENCE)
+            self.assertEqual(bench.returncode, 128 + signal.SIGINT, err)
+            self.assertNotIn('deaths_s', json.loads(out))  # not done, so not told
+            status = muster('db', 'status', '--store', f'sqlite:{db}')
+            self.assertRegex(status.stdout, r'agents\s+0\b')
+            self.assertRegex(status.stdout, r'events\s+0\b')
+
+    def test_a_store_in_use_is_left_alone(self):
+        with Conductor() as c:
+            c.stop()  # no agent, but the events of its life
+            done = self.raw('store', c.store, '-n', '10', code=1)
+            self.assertRegex(done.stderr, r'muster\.db has events: .*\n\Z')
+            status = muster('db', 'status', '--store', c.store)
+            self.assertNotRegex(status.stdout, r'events\s+0\b')
+
     def test_who_fell_silent_is_told_and_found_down(self):
         with Conductor() as c, tempfile.NamedTemporaryFile('r') as killed:
+            began = time.time()
             self.raw('beats', '-n', '50', '--interval', '1s', '--warm', '0s', '--for', '6s',
-                     '--kill', '5@200ms', '--kill', '20%@300ms', '--killed-file', killed.name,
+                     '--kill', '5@0s', '--kill', '20%@300ms', '--killed-file', killed.name,
                      '--conductor', f'127.0.0.1:{c.agents_port}',
                      '--http', f'127.0.0.1:{c.http_port}')
-            names = {line.split()[0] for line in killed}
+            last_beat = dict(line.split() for line in killed)
+            names = set(last_beat)
             self.assertEqual(len(names), 5 + 9)
+            for ms in last_beat.values():  # also of those who had no turn since they joined
+                self.assertTrue(began - 1 < int(ms) / 1000 < time.time(), ms)
             down = {e['agent'] for e in c.events(kind='state') if e['to'] == 'down'}
             if SANITIZED:
                 self.assertLessEqual(names, down)
@@ -114,6 +144,17 @@ class Bench(unittest.TestCase):
             self.raw('beats', '-n', '30', '--for', '300ms', '--warm', '0s', '--conductor',
                      f'127.0.0.1:{c.agents_port}', '--http', f'127.0.0.1:{c.http_port}')
             self.assertEqual(c.web.get('/v1/summary').json['agents'], 30)
+
+    def test_a_password_does_not_stay_among_the_arguments(self):
+        bench = subprocess.Popen([MUSTER, 'bench', 'beats', '-n', '5', '--for', '1h', '--store',
+                                  'memory://u:seven-seals@h'], stdin=subprocess.DEVNULL, env=self.env,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(bench.kill)
+        self.assertIn('all agents have joined', bench.stderr.readline())
+        with open(f'/proc/{bench.pid}/cmdline', encoding='utf-8') as file:
+            self.assertNotIn('seven-seals', file.read())
+        bench.send_signal(signal.SIGINT)
+        bench.communicate(timeout=wait.PATIENCE)
 
     def test_an_interrupt_tells_what_was_measured(self):
         bench = subprocess.Popen([MUSTER, 'bench', 'beats', '-n', '20', '--interval', '200ms', '--for', '1h',
@@ -144,10 +185,26 @@ class Bench(unittest.TestCase):
                            (('beats', '--streams', '--one-flow'), '--one-flow'),
                            (('beats', '--made-up'), '--conductor'),
                            (('storm', '--conductor', '127.0.0.1:1'), '--conductor'),
+                           (('storm', '--streams'), '--streams'),
+                           (('beats', '--conductor', '127.0.0.1:1', '--store', 'memory:'), '--store'),
                            (('beats', '--interval', '1ms'), '--interval')):
             done = self.raw(*args, code=2)
             self.assertIn(told, done.stderr)
             self.assertEqual(done.stderr.count('\n'), 1)
+
+    def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(self):
+        done = self.raw('beats', '-n', '5', '--for', '1h', '--killed-file', '/dev/null/x', code=6)
+        self.assertIn('/dev/null/x', done.stderr)
+
+    def test_the_conductor_says_why_it_refuses(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
+            token = os.path.join(folder, 'token')
+            with open(token, 'w', encoding='ascii', opener=lambda p, f: os.open(p, f, 0o600)) as file:
+                file.write('secret\n')
+            with Conductor(f'{Conductor.TIMES}[conductor]\ntoken_file = {token}\n') as c:
+                done = self.raw('beats', '-n', '5', '--conductor', f'127.0.0.1:{c.agents_port}',
+                                '--http', f'127.0.0.1:{c.http_port}', code=6)
+        self.assertRegex(done.stderr, r'a join was refused: \w.*\n\Z')
 
     def test_a_conductor_that_is_not_there(self):
         port = Port()

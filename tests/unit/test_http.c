@@ -291,7 +291,8 @@ static void filters_pick(void **state)
 
     add_agent(c, "nova-compute", "cmp-1", "az1", "{\"rack\":\"r1\",\"x\":\"a\\\"b\"}");
     add_agent(c, "nova-compute", "cmp-2", "az2", "{\"rack\":\"r12\"}");
-    down = add_agent(c, "l3", "net-1", "", "{\"note\":\"rack\",\"rack\":\"r2\"}");
+    down = add_agent(c, "l3", "net-1", "",
+                     "{\"a,\":\":\",\",z\":\"c\",\"note\":\"rack\",\"rack\":\"r2\"}");
     mu_roster_move(c->roster, down, MU_DOWN, MU_WHY_SILENCE, 5000);
     assert_int_equal(count_list(w, ""), 3);
     assert_int_equal(count_list(w, "binary=nova-compute"), 2);
@@ -308,6 +309,8 @@ static void filters_pick(void **state)
     assert_int_equal(count_list(w, "label.rack=r12"), 1);
     assert_int_equal(count_list(w, "label.rack=r"), 0);
     assert_int_equal(count_list(w, "label.x=a%22b&label.rack=r1"), 1);
+    assert_int_equal(count_list(w, "label.note=rack&label.rack=r2&label.%2cz=c"), 1);
+    assert_int_equal(count_list(w, "label.:=,"), 0); /* looks like a pair between two */
     assert_int_equal(count_list(w, "name_prefix=nova-compute%40cmp-"), 2);
     assert_int_equal(count_list(w, "name_prefix=nova-compute@cmp-2"), 1);
     assert_int_equal(count_list(w, "name_prefix=l"), 1);
