@@ -441,7 +441,8 @@ static const struct mu_option options[] = {
     {"no-acks", 0, NULL, "Have acks dropped by the kernel, unread"},
     {"streams", 0, NULL, "Beat over a stream for each sender, not by datagrams"},
     {"one-flow", 0, NULL, "Hand datagrams of one socket over together, as UDP_SEGMENT allows"},
-    {"sockets", 0, "NUMBER", "Sockets that datagrams are sent from [4]"},
+    {"sockets", 0, "NUMBER",
+     "Sockets that datagrams are sent from by turns; of 1 they come as a relay's [4]"},
     {"kill", 0, "WHOM@TIME",
      "So many agents, or such a share, fall silent for good at that time after all have joined: "
      "1000@60s, 50%@2m; repeatable, in order"},

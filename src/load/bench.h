@@ -44,7 +44,7 @@ struct mu_bench_kill { /* at a time after all have joined, so many agents fall s
 struct mu_bench_beats {
     uint32_t agents;  /* rounded up to whole bundles; bench@h0000000 and on */
     uint32_t bundle;  /* agents a session, and a beat: 1 to MU_BENCH_BUNDLE_MAX */
-    uint32_t sockets; /* that datagrams are sent from: 1 to MU_BENCH_SOCKETS */
+    uint32_t sockets; /* that datagrams are sent from by turns: 1 to MU_BENCH_SOCKETS */
     mu_dur interval;  /* of each agent; the conductor may set another */
     double rate;      /* beats a second, whatever the interval; 0 = as it says */
     mu_dur length;    /* of the measured time, once all have joined and .warm has passed */

@@ -167,7 +167,7 @@ static void beat(struct mu_crew *crew, const uint32_t *places, unsigned n)
     }
     for (unsigned i = 0; i < n; i++)
         seal(crew, &crew->senders[places[i]], now, crew->out_data + i * crew->stride);
-    send_batch(crew, crew->fds[places[0] / CREW_BATCH % crew->want->sockets], n);
+    send_batch(crew, crew->fds[places[0] / crew->block % crew->want->sockets], n);
 }
 
 /* Whether @s is passed over: with @patient, who waits for an ack that may still come is. */
@@ -183,21 +183,27 @@ static bool passes(struct mu_crew *crew, struct crew_sender *s, bool patient, mu
     return false;
 }
 
-/* The turns of up to @most senders. A batch is of one socket, and so of one block of places. */
+/* The turns of up to @most senders, of whom CREW_BATCH are looked at. */
 static unsigned take_turns(struct mu_crew *crew, uint64_t most, bool patient)
 {
     mu_time now = patient ? mu_clock_now() : 0;
-    uint32_t places[CREW_BATCH], end;
-    unsigned n = 0;
+    uint32_t places[CREW_BATCH];
+    unsigned n = 0, all = 0;
 
-    if (crew->cursor >= crew->n)
-        crew->cursor = 0;
-    end = (crew->cursor / CREW_BATCH + 1) * CREW_BATCH;
-    for (; crew->cursor < end && crew->cursor < crew->n && n < most; crew->cursor++)
-        if (!passes(crew, &crew->senders[crew->cursor], patient, now))
+    for (unsigned seen = 0; seen < CREW_BATCH && all < most; seen++) {
+        if (crew->cursor >= crew->n)
+            crew->cursor = 0;
+        if (!passes(crew, &crew->senders[crew->cursor], patient, now)) {
             places[n++] = crew->cursor;
+            all++;
+        }
+        if (++crew->cursor % crew->block == 0 || crew->cursor == crew->n) {
+            beat(crew, places, n);
+            n = 0;
+        }
+    }
     beat(crew, places, n);
-    return n;
+    return all;
 }
 
 /* Nothing came for so long: what is on its way has been lost. */
@@ -538,6 +544,7 @@ static int count_files(const struct mu_crew *crew, uint32_t *joiners, struct mu_
 static void prepare(struct mu_crew *crew)
 {
     crew->stride = MU_BEAT_LEN(crew->want->bundle);
+    crew->block = crew->want->sockets > 1 ? 1 : CREW_BATCH;
     crew->beat.n = (uint16_t)crew->want->bundle;
     crew->beat.path = crew->streams != NULL;
     for (uint32_t i = 0; i < crew->want->bundle; i++)

@@ -3,8 +3,9 @@
  *
  * Leaner than the shipped session (load/fleet has that one): a beat without an ack is not sent
  * again but counted, acks are believed without a look at their tag, and senders of one crew have
- * one interval. Their turns come round robin; the order is drawn once all have joined, so that the
- * conductor meets them in no order that suits its tables. */
+ * one interval. Their turns come round robin, and from one socket after the other: two datagrams on
+ * end of one address would be answered together, as lone agents are not. The order is drawn once
+ * all have joined, so that the conductor meets them in no order that suits its tables. */
 #ifndef MU_LOAD_BENCH_CREW_H
 #define MU_LOAD_BENCH_CREW_H
 

@@ -60,6 +60,7 @@ struct mu_crew {
     int fds[MU_BENCH_SOCKETS];
 
     uint32_t cursor; /* whose turn is next */
+    uint32_t block;  /* senders on end of one socket: 1, unless there is one socket */
     struct mu_pace pace;
     mu_dur interval; /* in force */
     uint32_t outstanding;
