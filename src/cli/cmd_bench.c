@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/own.h"
 #include "cli/print.h"
+#include "cli/settings.h"
 #include "daemon/secret.h"
 #include "load/bench.h"
 #include "load/cost.h"
@@ -29,7 +30,7 @@ struct bench {
     struct mu_bench_beats beats;
     struct mu_bench_api api;
     struct mu_own own;
-    char token[256];
+    char token[256], url[MU_CLI_URL];
     struct mu_figures figures;
 };
 
@@ -231,6 +232,7 @@ static int restart(void *ctx, pid_t *pid, struct mu_err *err)
 static int start_own(struct bench *b, struct mu_err *err)
 {
     const mu_dur interval = b->beats.interval;
+    const char *url = mu_args_value(b->args, "store");
     char conf[512], report[MU_DUR_TEXT], down[MU_DUR_TEXT];
     int rv;
 
@@ -239,7 +241,8 @@ static int start_own(struct bench *b, struct mu_err *err)
              "[conductor]\nmax_agents = %" PRIu32 "\n[log]\nlevel = warn\n",
              mu_dur_text(interval, report), mu_dur_text(DOWN_INTERVALS * interval, down),
              b->beats.agents + MU_BENCH_BUNDLE_MAX);
-    b->own.store = mu_args_value(b->args, "store");
+    if (url)
+        b->own.store = mu_cli_take_url(b->url, url);
     b->own.stopped = &stopped;
     snprintf(b->own.listen, sizeof(b->own.listen), "127.0.0.1:0");
     snprintf(b->own.http, sizeof(b->own.http), "127.0.0.1:0");
@@ -343,7 +346,8 @@ static int table(struct bench *b, const char *url, struct mu_err *err)
 
 static int store(struct bench *b, const char *url, struct mu_err *err)
 {
-    return mu_bench_store(url, b->beats.agents, &stopped, &b->figures, err);
+    return mu_bench_store(mu_cli_take_url(b->url, url), b->beats.agents, &stopped, &b->figures,
+                          err);
 }
 
 static const struct {

@@ -23,14 +23,12 @@ static bool takes(const struct mu_command *command, const char *option)
     return false;
 }
 
-/* Everybody may read the arguments of a process: a password goes from there. */
-static const char *take_url(struct mu_cli_settings *settings, const char *value)
+const char *mu_cli_take_url(char out[MU_CLI_URL], const char *value)
 {
-    if (snprintf(settings->store, sizeof(settings->store), "%s", value) >=
-        (int)sizeof(settings->store))
+    if (snprintf(out, MU_CLI_URL, "%s", value) >= MU_CLI_URL)
         return value; /* too long for a URL, as will be told */
     mu_addr_mask((char *)value);
-    return settings->store;
+    return out;
 }
 
 int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings)
@@ -47,7 +45,7 @@ int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings
             if (n == MU_CLI_SETTINGS_MAX)
                 return mu_cli_fail(args, MU_EXIT_USAGE, "too many options; write a --config FILE");
             if (!strcmp(settings_of[i].key, "store"))
-                value = take_url(settings, value);
+                value = mu_cli_take_url(settings->store, value);
             settings->flags[n++] = (struct mu_config_flag){
                 settings_of[i].section, settings_of[i].key, value, settings_of[i].flag};
         }

@@ -6,6 +6,7 @@
 #include "daemon/config.h"
 
 #define MU_CLI_SETTINGS_MAX 64
+#define MU_CLI_URL          1024
 
 /* Rows for a command's table of options. */
 #define MU_OPTION_CONFIG                                                                           \
@@ -21,7 +22,7 @@
 
 struct mu_cli_settings {
     struct mu_config_flag flags[MU_CLI_SETTINGS_MAX];
-    char store[1024]; /* the URL of --store, whose password is masked where it stood */
+    char store[MU_CLI_URL]; /* the URL of --store, whose password is masked where it stood */
     struct mu_config_source source; /* points into this struct, and to the environment */
 };
 
@@ -29,5 +30,9 @@ struct mu_cli_settings {
  * --insecure, --log-level, --log-format. @settings must stay where it is while its source is used.
  * Returns MU_EXIT_OK, or MU_EXIT_USAGE after telling the user. */
 int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings);
+
+/* Takes a URL out of the arguments, which everybody may read: its password is masked there. Returns
+ * @out, or @value where that is too long for a URL. */
+const char *mu_cli_take_url(char out[MU_CLI_URL], const char *value);
 
 #endif

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from lib import away, tap, wait
 from lib.conductor import SOAK, Conductor, muster
 from lib.mariadb import PASSWORD, USER, Relay, Server, Session
+from lib.program import Program
 
 PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
 AWAY = 4  # seconds
@@ -165,6 +166,22 @@ class Beside(Base):
             for text in said:
                 for secret in SECRETS:
                     self.assertNotIn(secret, text)
+
+    def test_a_bench_shows_the_password_nowhere(self):
+        for args in (['store', self.place, '-n', '300000'],
+                     ['beats', '--store', self.place, '-n', '10', '--for', '60s']):
+            with Program('bench', *args) as program:
+                wait.until(lambda p=program: '***' in self.arguments(p), program.log)
+                said = self.arguments(program)
+                program.stop(60)
+                for secret in SECRETS:
+                    self.assertNotIn(secret, said + program.log())
+
+    @staticmethod
+    def arguments(program):
+        """As everybody may read them; the password is whole until it is masked."""
+        with open(f'/proc/{program.process.pid}/cmdline', encoding='utf-8') as file:
+            return file.read()
 
     def test_what_people_read_is_as_documented(self):
         with self.conductor() as c:
