@@ -168,8 +168,9 @@ void mu_addr_mask(char *text)
         if (p)
             mask(p + 1, (size_t)(end - p) - 1);
     }
-    for (p = strchr(text, '?'); p && (p = strstr(p, "password=")); p++) {
-        p += strlen("password=");
+    p = strchr(text, '?');
+    while (p && (p = strstr(p, "password="))) {
+        p += strlen("password="); /* may be the end */
         mask(p, strcspn(p, "&"));
     }
 }
