@@ -114,6 +114,14 @@ class Start(unittest.TestCase):
         self.assertIn('9s', log)
         self.assertIn('5s', log)
 
+    def test_nothing_of_a_password_stays_among_the_arguments(self):
+        with Conductor(store='memory://u:a-book-with-seven-seals@h') as c:
+            with open(f'/proc/{c.process.pid}/cmdline', encoding='utf-8') as file:
+                arguments = file.read()
+            self.assertIn('memory://u:***@h\0', arguments)
+            self.assertNotIn('seals', arguments)
+            self.assertNotIn('s@h', arguments)
+
     def test_an_open_address_is_taken_where_it_is_said_aloud(self):
         with Conductor(args=['--listen', '0.0.0.0:0', '--insecure']) as c:
             self.assertTrue(c.web.reachable())

@@ -3,6 +3,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -10,6 +11,7 @@ import unittest
 from lib import away, tap, wait
 from lib.conductor import Conductor, muster
 from lib.postgres import Server, program
+from lib.program import Program
 from lib.wire import Sender
 
 PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
@@ -131,6 +133,16 @@ class Secret(OnServer):
         c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')  # is something to write
         wait.until(lambda: not c.web.ready(), c.log)
         self.assertNotIn('s3cret', c.web.get('/readyz?verbose').text + c.log())
+
+    def test_db_leaves_nothing_of_a_password_among_its_arguments(self):
+        with socket.create_server(('127.0.0.1', 0)) as silent:
+            url = f'postgresql://muster:a-book-with-seven-seals@127.0.0.1:{silent.getsockname()[1]}/x'
+            with Program('db', 'status', '--store', url) as db:
+                dialled = silent.accept()[0]  # so it has read its arguments, and waits for an answer
+                with dialled, open(f'/proc/{db.pid}/cmdline', encoding='utf-8') as file:
+                    arguments = file.read()
+        self.assertIn('muster:***@127.0.0.1', arguments)
+        self.assertNotIn('seals', arguments)
 
     def test_a_password_comes_from_a_file(self):
         self.server.psql("ALTER ROLE muster PASSWORD 's3cret'")
