@@ -173,16 +173,21 @@ static int read_pattern(const char *value, char *out, size_t size, struct mu_err
     return read_text(value, out, size, err);
 }
 
+/* What has no scheme would be told as an address without a port, of which nobody thought. */
 static int read_url(const char *value, char *out, size_t size, struct mu_err *err)
 {
-    struct mu_addr addr;
-    int rv = mu_addr_parse(&addr, value, err);
+    struct mu_addr addr = {0};
+    bool url = value[strcspn(value, ":/")] == ':';
+    bool file = strpbrk(value, "./") && !strpbrk(value, ":@"); /* with these, perhaps a password */
+    int rv = url ? mu_addr_parse(&addr, value, err) : 0;
 
     if (rv)
         return rv;
     if (!*addr.scheme)
-        return mu_err_set(err, MU_EINVAL, "is no store; write for example sqlite:%s",
-                          *value == '/' ? value : "/var/lib/muster/muster.db");
+        return mu_err_set(err, MU_EINVAL,
+                          "is no store; write sqlite:%s, postgresql://HOST/DATABASE,"
+                          " mysql://HOST/DATABASE or memory:",
+                          file ? value : "PATH");
     return read_text(value, out, size, err);
 }
 

@@ -284,6 +284,10 @@ static void config_names_the_value_and_what_is_allowed(void **state)
     refuses(f, "[conductor]\nlisten = [::ffff:127.0.0.1]:1\n", ":2: ", "A.B.C.D:PORT");
     refuses(f, "[conductor]\nlisten = http://127.0.0.1:1\n", "is a URL");
     refuses(f, "[conductor]\nstore = /var/lib/x.db\n", "sqlite:/var/lib/x.db");
+    refuses(f, "[conductor]\nstore = ./x.db\n", "sqlite:./x.db", "postgresql://", "memory:");
+    refuses(f, "[conductor]\nstore = fleet.db\n", "is no store; write sqlite:fleet.db");
+    refuses(f, "[conductor]\nstore = sqlite\n", "is no store; write sqlite:PATH", "mysql://");
+    refuses(f, "[conductor]\nstore = db:4680\n", "is no store; write sqlite:PATH", "mysql://");
     refuses(f, "[conductor]\nstore =\n", ":2: ", "empty");
     refuses(f, "[conductor]\nstore = mysql://u:s3cret@h/x\xe2\x80\x8b\n", "mysql://u:***@h");
     assert_null(strstr(f->err.text, "s3cret"));
