@@ -33,7 +33,8 @@ struct mu_cli_settings {
 int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings);
 
 /* Copies the URL @value, an argument of ours, to @out, and masks its password where it stood,
- * leaving nothing of it behind: everybody may read the arguments of a process. Returns @out; @value where it is too long. */
+ * leaving nothing of it behind: everybody may read the arguments of a process. Returns @out; @value
+ * where it is too long. */
 const char *mu_cli_take_url(const char *value, char out[MU_CLI_URL]);
 
 #endif
