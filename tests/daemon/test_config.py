@@ -154,7 +154,8 @@ class Reload(unittest.TestCase):
             why = c.web.get('/v1/agents/a@h/explain').json
             self.assertEqual(why['earliest_down_time_s'], 3.5)
             self.assertEqual(why['down_after_s'], 30.0)  # it has learned nothing yet
-            self.assertEqual(why['numbers'], [{'name': 'learned from', 'value': 0, 'unit': 'beats'}])
+            self.assertEqual(why['numbers'], [{'name': 'learned from', 'value': 0, 'unit': 'beats'},
+                                              {'name': 'judges from', 'value': 30, 'unit': 'beats'}])
 
     def test_what_takes_a_restart_is_named(self):
         with Conductor() as c:
