@@ -16,7 +16,8 @@
 #define MU_OPTION_STORE                                                                            \
     {                                                                                              \
         "store", 0, "URL",                                                                         \
-            "The database: sqlite:PATH, postgresql://HOST/DATABASE, or memory: which forgets"      \
+            "The database: sqlite:PATH, postgresql://HOST/DATABASE, mysql://HOST/DATABASE, or "    \
+            "memory: which forgets"                                                                \
     }
 
 #define MU_CLI_URL 1024
