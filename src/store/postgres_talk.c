@@ -63,7 +63,7 @@ static void copy_line(char *out, size_t size, const char *text)
         bool blank = *text == ' ' || *text == '\t';
 
         if (strncmp(text, asked, strlen(asked)) == 0) {
-            text += 1 + strcspn(text + 1, "\n") - 1;
+            text += strcspn(text + 1, "\n");
         } else if (*text == '\n' && text[1]) {
             out[n++] = ';';
             out[n++] = ' ';
