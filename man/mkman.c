@@ -11,10 +11,14 @@
 #include "cli/options.h"
 #include "daemon/config.h"
 
-/* What scdoc would take for markup. */
+/* What scdoc would take for markup; what stands in backticks is bold. */
 static void text(const char *s)
 {
     for (; *s; s++) {
+        if (*s == '`') {
+            putchar('*');
+            continue;
+        }
         if (strchr("*_\\#<>", *s))
             putchar('\\');
         putchar(*s);
@@ -85,6 +89,11 @@ static int setting(void *ctx, const struct mu_setting_info *info)
     }
     printf("\n\t");
     text(info->help);
+    if (*info->bounds) {
+        printf(" From ");
+        text(info->bounds);
+        printf(".");
+    }
     if (!strcmp(info->type, "word")) {
         printf(" One of: ");
         text(info->words);

@@ -57,6 +57,17 @@ class Man(unittest.TestCase):
         listed = re.findall(r'^ {5,7}([a-z-]+)', shown, re.M)
         self.assertEqual(listed, commands())
 
+    def test_the_page_of_settings_tells_their_bounds(self):
+        shown = re.sub(r'\s+', ' ', page('muster.conf.5'))
+        for bounds in ('From 100ms to 1h.', 'From 64KiB to 1GiB.', 'From 1 to 16000000 agents.'):
+            self.assertIn(bounds, shown)
+
+    def test_no_markup_is_left_in_a_page(self):
+        for name in sorted(os.listdir(PAGES)):
+            if re.search(r'\.[1-8]$', name):
+                with self.subTest(page=name):
+                    self.assertEqual(re.findall(r'`.*|(?<![A-Za-z0-9])_[A-Z]+_|_[A-Z]+_(?![A-Za-z0-9])', page(name)), [])
+
     def test_mandoc_finds_no_fault(self):
         for name in sorted(os.listdir(PAGES)):
             if re.search(r'\.[1-8]$', name):

@@ -17,7 +17,8 @@ static int print_status(const struct mu_args *args, const char *url)
         return mu_cli_fail_here(args, &err);
     printf("store    %s\n", mu_addr_parse(&addr, url, NULL) ? "" : addr.text);
     printf("schema   %" PRIu32 "%s\n", status.schema,
-           status.schema < status.writes   ? " (old: run muster db upgrade)"
+           status.schema == 0              ? " (empty: a conductor makes the tables at its start)"
+           : status.schema < status.writes ? " (old: run muster db upgrade)"
            : status.schema > status.writes ? " (of a newer muster)"
                                            : "");
     printf("agents   %" PRIu64 "\n", status.agents);

@@ -80,7 +80,9 @@ char *mu_people_span(double seconds, char out[MU_PEOPLE_TIME])
 {
     unsigned long s = seconds > 0 ? (unsigned long)seconds : 0;
 
-    if (seconds < 10)
+    if (seconds > 0 && seconds < 0.9995)
+        snprintf(out, MU_PEOPLE_TIME, "%.0f ms", 1e3 * seconds);
+    else if (seconds < 10)
         snprintf(out, MU_PEOPLE_TIME, "%.1f s", seconds > 0 ? seconds : 0);
     else if (s < 120)
         snprintf(out, MU_PEOPLE_TIME, "%lu s", s);

@@ -27,7 +27,10 @@ const char *mu_cli_take_url(const char *value, char out[MU_CLI_URL])
 {
     if (snprintf(out, MU_CLI_URL, "%s", value) >= MU_CLI_URL)
         return value; /* too long for a URL, as will be told */
-    mu_addr_mask((char *)value);
+    char *there = (char *)value;
+    mu_addr_mask(there);
+    size_t n = strlen(there);
+    explicit_bzero(there + n, strlen(out) - n); /* the mask is shorter than what it stands for */
     return out;
 }
 

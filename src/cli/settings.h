@@ -16,7 +16,8 @@
 #define MU_OPTION_STORE                                                                            \
     {                                                                                              \
         "store", 0, "URL",                                                                         \
-            "The database: sqlite:PATH, postgresql://HOST/DATABASE, or memory: which forgets"      \
+            "The database: sqlite:PATH, postgresql://HOST/DATABASE, mysql://HOST/DATABASE, or "    \
+            "memory: which forgets"                                                                \
     }
 
 #define MU_CLI_URL 1024
@@ -32,8 +33,9 @@ struct mu_cli_settings {
  * Returns MU_EXIT_OK, or MU_EXIT_USAGE after telling the user. */
 int mu_cli_settings(const struct mu_args *args, struct mu_cli_settings *settings);
 
-/* Copies the URL @value, an argument of ours, to @out, and masks its password where it stood:
- * everybody may read the arguments of a process. Returns @out; @value where it is too long. */
+/* Copies the URL @value, an argument of ours, to @out, and masks its password where it stood,
+ * leaving nothing of it behind: everybody may read the arguments of a process. Returns @out; @value
+ * where it is too long. */
 const char *mu_cli_take_url(const char *value, char out[MU_CLI_URL]);
 
 #endif

@@ -56,7 +56,7 @@ static void put_people(struct mu_buf *out, const struct mu_table *t, const json_
     else if (json_is_boolean(value))
         mu_buf_puts(out, json_is_true(value) ? "yes" : "no");
     else
-        mu_cell_text(out, value, "-", false);
+        mu_cell_text(out, text && !*text ? NULL : value, "-", false);
     json_decref(value);
 }
 

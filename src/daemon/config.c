@@ -523,12 +523,14 @@ void mu_config_each(int (*each)(void *ctx, const struct mu_setting_info *info), 
 {
     for (size_t i = 0; i < MU_ARRAY_LEN(settings); i++) {
         const struct mu_setting *s = &settings[i];
+        char bounds[MU_SETTING_BOUNDS];
         struct mu_setting_info info = {.section = s->section,
                                        .key = s->key,
                                        .type = type_names[s->type],
                                        .standard = s->standard,
                                        .words = s->words,
                                        .help = s->help,
+                                       .bounds = mu_setting_bounds(s, bounds),
                                        .live = s->live};
 
         if (each(ctx, &info))

@@ -68,6 +68,7 @@ void mu_config_restarts(const struct mu_config *old, const struct mu_config *fre
 /* The settings, for who makes a page or a completion from them: until @each returns non-zero. */
 struct mu_setting_info {
     const char *section, *key, *type, *standard, *words, *help;
+    const char *bounds; /* "100ms to 1h"; "" = none */
     bool live;
 };
 void mu_config_each(int (*each)(void *ctx, const struct mu_setting_info *info), void *ctx);

@@ -10,11 +10,50 @@
 #include "base/addr.h"
 #include "base/mem.h"
 
-enum { WORD_SIZE = 32 };
+enum { WORD_SIZE = 32, BOUND_TEXT = 32 };
+
+_Static_assert(BOUND_TEXT >= MU_DUR_TEXT, "a bound is a size or a length of time");
+
+static char *bytes_text(int64_t n, char out[BOUND_TEXT])
+{
+    static const char *const units[] = {"", "KiB", "MiB", "GiB"};
+    size_t unit = 0;
+
+    while (n && n % 1024 == 0 && unit + 1 < MU_ARRAY_LEN(units)) {
+        n /= 1024;
+        unit++;
+    }
+    snprintf(out, BOUND_TEXT, "%" PRId64 "%s", n, units[unit]);
+    return out;
+}
+
+const char *mu_setting_bounds(const struct mu_setting *s, char out[MU_SETTING_BOUNDS])
+{
+    char low[BOUND_TEXT], high[BOUND_TEXT];
+
+    *out = '\0';
+    if (s->type == MU_SET_DUR)
+        snprintf(out, MU_SETTING_BOUNDS, "%s to %s", mu_dur_text(s->min, low),
+                 mu_dur_text(s->max, high));
+    else if (s->type == MU_SET_BYTES)
+        snprintf(out, MU_SETTING_BOUNDS, "%s to %s", bytes_text(s->min, low),
+                 bytes_text(s->max, high));
+    else if (s->type == MU_SET_COUNT)
+        snprintf(out, MU_SETTING_BOUNDS, "%" PRId64 " to %" PRId64 "%s%s", s->min, s->max,
+                 *s->words ? " " : "", s->words);
+    return out;
+}
+
+static int out_of_range(const struct mu_setting *s, struct mu_err *err)
+{
+    char bounds[MU_SETTING_BOUNDS];
+
+    return mu_err_set(err, MU_EINVAL, "is out of range; allowed is %s",
+                      mu_setting_bounds(s, bounds));
+}
 
 static int read_dur(const struct mu_setting *s, const char *value, mu_dur *out, struct mu_err *err)
 {
-    char low[MU_DUR_TEXT], high[MU_DUR_TEXT];
     mu_dur dur;
     int rv = mu_dur_parse(value, &dur);
 
@@ -22,8 +61,7 @@ static int read_dur(const struct mu_setting *s, const char *value, mu_dur *out, 
         return mu_err_set(err, rv,
                           "is no length of time; write for example 500ms, 10s, 5m, 2h, 30d");
     if (rv || dur < s->min || dur > s->max)
-        return mu_err_set(err, MU_EINVAL, "is out of range; allowed is %s to %s",
-                          mu_dur_text(s->min, low), mu_dur_text(s->max, high));
+        return out_of_range(s, err);
     *out = dur;
     return 0;
 }
@@ -57,9 +95,7 @@ static int read_number(const struct mu_setting *s, const char *value, int64_t *o
                           s->type == MU_SET_BYTES ? "size; write for example 4096, 64KiB, 128MiB"
                                                   : "whole number");
     if (errno || n < s->min / factor || n > s->max / factor || n * factor < s->min)
-        return mu_err_set(err, MU_EINVAL,
-                          "is out of range; allowed is %" PRId64 " to %" PRId64 "%s%s", s->min,
-                          s->max, *s->words ? " " : "", s->words);
+        return out_of_range(s, err);
     *out = n * factor;
     return 0;
 }
@@ -173,16 +209,21 @@ static int read_pattern(const char *value, char *out, size_t size, struct mu_err
     return read_text(value, out, size, err);
 }
 
+/* What has no scheme would be told as an address without a port, of which nobody thought. */
 static int read_url(const char *value, char *out, size_t size, struct mu_err *err)
 {
-    struct mu_addr addr;
-    int rv = mu_addr_parse(&addr, value, err);
+    struct mu_addr addr = {0};
+    bool url = value[strcspn(value, ":/")] == ':';
+    bool file = strpbrk(value, "./") && !strpbrk(value, ":@"); /* with these, perhaps a password */
+    int rv = url ? mu_addr_parse(&addr, value, err) : 0;
 
     if (rv)
         return rv;
     if (!*addr.scheme)
-        return mu_err_set(err, MU_EINVAL, "is no store; write for example sqlite:%s",
-                          *value == '/' ? value : "/var/lib/muster/muster.db");
+        return mu_err_set(err, MU_EINVAL,
+                          "is no store; write sqlite:%s, postgresql://HOST/DATABASE,"
+                          " mysql://HOST/DATABASE or memory:",
+                          file ? value : "PATH");
     return read_text(value, out, size, err);
 }
 
@@ -219,17 +260,9 @@ static void write_addrs(const struct mu_config_list *list, struct mu_buf *out)
         mu_buf_printf(out, "%s%s", i ? ", " : "", list->at[i]);
 }
 
-static void write_bytes(int64_t n, struct mu_buf *out)
-{
-    if (n % (1 << 20) == 0)
-        mu_buf_printf(out, "%" PRId64 "MiB", n >> 20);
-    else
-        mu_buf_printf(out, "%" PRId64, n);
-}
-
 void mu_setting_write(const struct mu_setting *s, const void *member, struct mu_buf *out)
 {
-    char dur[MU_DUR_TEXT], word[WORD_SIZE];
+    char dur[MU_DUR_TEXT], bytes[BOUND_TEXT], word[WORD_SIZE];
     struct mu_addr addr;
 
     switch (s->type) {
@@ -240,7 +273,7 @@ void mu_setting_write(const struct mu_setting *s, const void *member, struct mu_
         mu_buf_printf(out, "%" PRId64, *(const int64_t *)member);
         break;
     case MU_SET_BYTES:
-        write_bytes(*(const int64_t *)member, out);
+        mu_buf_puts(out, bytes_text(*(const int64_t *)member, bytes));
         break;
     case MU_SET_BOOL:
         mu_buf_puts(out, *(const bool *)member ? "true" : "false");

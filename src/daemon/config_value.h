@@ -33,6 +33,11 @@ struct mu_setting {
 int mu_setting_read(const struct mu_setting *s, const char *value, void *member,
                     struct mu_err *err);
 
+/* "100ms to 1h", "1 to 16000000 agents", "64KiB to 1GiB"; "" where a number bounds nothing. Returns
+ * @out. */
+#define MU_SETTING_BOUNDS 96
+const char *mu_setting_bounds(const struct mu_setting *s, char out[MU_SETTING_BOUNDS]);
+
 /* Appends the value as it could be written in a file; a store's password is masked. */
 void mu_setting_write(const struct mu_setting *s, const void *member, struct mu_buf *out);
 

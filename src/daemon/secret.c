@@ -163,7 +163,8 @@ int mu_secret_token(const char *path, char *out, size_t size, struct mu_err *err
     int n = read_small(path, text, sizeof(text), err);
 
     if (n == MU_ENOENT)
-        return mu_err_set(err, n, "token_file %s: there is no such file", path);
+        return mu_err_set(err, MU_EINVAL,
+                          "token_file %s: there is no such file; make it, or name another", path);
     if (n < 0)
         return mu_err_wrap(err, n, "token_file");
     if (n && text[n - 1] == '\n')

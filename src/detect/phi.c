@@ -64,6 +64,8 @@ static size_t numbers(const void *st, const struct mu_times *times, mu_time sinc
     size_t n = 0;
 
     out[n++] = (struct mu_detect_number){"learned from", "beats", p->n};
+    if (p->n < MU_DETECT_LEARNED)
+        out[n++] = (struct mu_detect_number){"judges from", "beats", MU_DETECT_LEARNED};
     if (p->n == 0)
         return n;
     out[n++] = (struct mu_detect_number){"mean gap", "s", unit(p, times) / LN10 / (double)MU_SEC};

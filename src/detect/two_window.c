@@ -113,6 +113,8 @@ static size_t numbers(const void *st, const struct mu_times *times, mu_time sinc
     size_t n = 0;
 
     out[n++] = (struct mu_detect_number){"learned from", "beats", w->n};
+    if (w->n < MU_DETECT_LEARNED)
+        out[n++] = (struct mu_detect_number){"judges from", "beats", MU_DETECT_LEARNED};
     out[n++] = (struct mu_detect_number){"mean gap", "s", w->rhythm.mean * interval};
     out[n++] = (struct mu_detect_number){"expected after", "s", expected(w) * interval};
     out[n++] = (struct mu_detect_number){"late at most", "s", w->most * interval};

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <fnmatch.h>
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,8 +83,15 @@ static int check_floor(const struct mu_policy *p, struct mu_err *err)
                       err);
 }
 
+/* What makes phi its threshold where beats come as they should; see detect/phi.c. */
+static double silence_of(const struct mu_times *t)
+{
+    return (double)t->phi * 2.302585 * (double)t->interval;
+}
+
 static void warn_of(const struct mu_policy *p, void (*warn)(void *ctx, const char *line), void *ctx)
 {
+    const struct mu_times *t = &p->times;
     char line[256], down[MU_DUR_TEXT], other[MU_DUR_TEXT];
 
     mu_dur_text(p->times.down, down);
@@ -101,6 +110,41 @@ static void warn_of(const struct mu_policy *p, void (*warn)(void *ctx, const cha
                  p->name, mu_dur_text(p->times.floor, other), down);
         warn(ctx, line);
     }
+    if (p->detector == MU_DETECT_PHI && silence_of(t) >= (double)t->down) {
+        snprintf(line, sizeof(line),
+                 "policy %s: phi_threshold %" PRId64 " is a silence of %.1f s at report_interval "
+                 "%s, not before service_down_time %s: nobody is down sooner than with deadline",
+                 p->name, t->phi, silence_of(t) / (double)MU_SEC, mu_dur_text(t->interval, other),
+                 down);
+        warn(ctx, line);
+    }
+}
+
+/* Whether the policy at @i, as it was written, has a threshold that no agent is judged by. */
+static bool is_idle_phi(const struct mu_policies *policies, size_t i)
+{
+    const struct mu_policy *p = &policies->at[i], *standard = &policies->at[policies->n - 1];
+
+    if (p->times.phi == 0 || (p->detector < 0 ? standard : p)->detector == MU_DETECT_PHI)
+        return false;
+    if (p != standard)
+        return true;
+    for (i = 0; i + 1 < policies->n; i++)
+        if (policies->at[i].detector == MU_DETECT_PHI)
+            return false; /* it may have its threshold from here */
+    return p->times.phi != PHI;
+}
+
+static void warn_idle_phi(const struct mu_policy *p, void (*warn)(void *ctx, const char *line),
+                          void *ctx)
+{
+    char line[256];
+
+    snprintf(line, sizeof(line),
+             "policy %s: phi_threshold %" PRId64
+             " does nothing: it is for detector phi, not for %s",
+             p->name, p->times.phi, mu_detect_at((enum mu_detector)p->detector)->name);
+    warn(ctx, line);
 }
 
 static int finish_one(struct mu_policy *p, const struct mu_policy *defaults,
@@ -158,10 +202,13 @@ int mu_policies_finish(struct mu_policies *policies, void (*warn)(void *ctx, con
     if (!defaults.times.phi)
         defaults.times.phi = PHI;
     for (size_t i = policies->n; i-- > 0;) {
+        bool idle_phi = is_idle_phi(policies, i);
         int rv = finish_one(&policies->at[i], &defaults, warn, ctx, err);
 
         if (rv != 0)
             return rv;
+        if (idle_phi && warn)
+            warn_idle_phi(&policies->at[i], warn, ctx);
     }
     return 0;
 }

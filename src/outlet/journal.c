@@ -368,7 +368,8 @@ static void mark_again(struct mu_journal *journal, uint32_t slot, bool whole)
         mark(journal, slot, whole);
 }
 
-/* The store will never have this batch. */
+/* The store will never have this batch. Events are counted as lost, rows are tried again as they
+ * are then; the payloads in it are dropped without a word, until their agents report again. */
 static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err)
 {
     const struct mu_gather *gather = journal->gather;

@@ -3,8 +3,9 @@
  * The front makes one call at a time, on the store's own worker thread: a driver may block, needs
  * no lock, and sees no event loop. @st is .size zeroed bytes, given by the front to open(). Any
  * call may return MU_ENOMEM, MU_EAGAIN (not reached, or no room: the front opens it anew and tries
- * again), MU_ELOCKED, MU_EVERSION, MU_ECORRUPT or MU_EIO (final), and says why in @err. What fails
- * changed nothing. What is not there to be changed (a row deleted meanwhile) is passed over. */
+ * again), MU_EPERM (before a life: denied), MU_ELOCKED, MU_EVERSION, MU_ECORRUPT or MU_EIO (final),
+ * and says why in @err. What fails changed nothing. What is not there to be changed (a row deleted
+ * meanwhile) is passed over. */
 #ifndef MU_STORE_DRIVER_H
 #define MU_STORE_DRIVER_H
 

@@ -7,6 +7,7 @@
  * waits for the transactions that have read it. A lost connection is made anew by the same way
  * without a life; the lock may still be held by what the server has left of the old one. */
 #include <errmsg.h>
+#include <errno.h>
 #include <mysqld_error.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,10 +48,10 @@ static int trouble(struct mu_mysql *db, unsigned no, const char *state, const ch
     case CR_CONNECTION_ERROR:
     case CR_CONN_HOST_ERROR:
     case CR_UNKNOWN_HOST:
-        return mu_err_set(err, passing, "not reached: %s; start the server, or correct the address",
-                          text);
+        return mu_err_set(err, MU_EAGAIN,
+                          "not reached: %s; start the server, or correct the address", text);
     case ER_ACCESS_DENIED_ERROR:
-        return mu_err_set(err, passing,
+        return mu_err_set(err, db->opening ? MU_EPERM : MU_EAGAIN,
                           "%s; correct user and password in the URL, or its password_file", text);
     case ER_DBACCESS_DENIED_ERROR:
     case ER_TABLEACCESS_DENIED_ERROR:
@@ -173,6 +174,22 @@ static void set_options(struct mu_mysql *db)
     }
 }
 
+/* The library would tell of its own troubles with them, and not of the file. */
+static int check_files(const struct mu_mysql *db, struct mu_err *err)
+{
+    const struct {
+        const char *key, *path;
+    } files[] = {
+        {"ssl_ca", db->url.ssl_ca}, {"ssl_cert", db->url.ssl_cert}, {"ssl_key", db->url.ssl_key}};
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(files); i++)
+        if (*files[i].path && access(files[i].path, R_OK))
+            return mu_err_set(err, db->opening ? MU_EINVAL : MU_EAGAIN,
+                              "%s %s: %s; name a file that this user can read", files[i].key,
+                              files[i].path, strerror(errno));
+    return 0;
+}
+
 static int check_server(struct mu_mysql *db, struct mu_err *err)
 {
     uint64_t packet = 0;
@@ -197,6 +214,9 @@ static int connect_server(struct mu_mysql *db, struct mu_err *err)
 
     if (rv)
         return db->opening ? rv : mu_err_wrap(err, MU_EAGAIN, "no password");
+    rv = check_files(db, err);
+    if (rv)
+        return rv;
     db->my = mysql_init(NULL);
     if (!db->my)
         return mu_err_set(err, MU_ENOMEM, "out of memory");
@@ -557,6 +577,8 @@ int mu_mysql_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, s
 int mu_mysql_backup(const struct mu_addr *addr, const char *path, struct mu_err *err)
 {
     return mu_err_set(err, MU_ENOTSUP,
-                      "a MariaDB is copied by its own tools: mariadb-dump --single-transaction;"
-                      " after restoring raise epoch by 1000 and event_limit by 1000000000 in meta");
+                      "a MariaDB is copied by its own tools: mariadb-dump --single-transaction"
+                      " --result-file=%s %s; after restoring raise epoch by 1000 and event_limit by"
+                      " 1000000000 in meta",
+                      path, addr->path + (*addr->path == '/'));
 }

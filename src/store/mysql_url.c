@@ -203,7 +203,8 @@ int mu_mysql_password(const struct mu_mysql_url *url, char out[MU_MYSQL_PASSWORD
     }
     int fd = open(url->password_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return mu_err_set(err, MU_EIO, "password_file %s: %s", url->password_file, strerror(errno));
+        return mu_err_set(err, errno == ENOENT ? MU_EINVAL : MU_EIO, "password_file %s: %s",
+                          url->password_file, strerror(errno));
     int rv = read_first_line(fd, url->password_file, out, MU_MYSQL_PASSWORD, err);
     close(fd);
     return rv;

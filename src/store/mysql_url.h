@@ -30,7 +30,8 @@ struct mu_mysql_url {
 /* Takes @addr apart. Returns 0, or MU_EINVAL and what to write. */
 int mu_mysql_url_parse(struct mu_mysql_url *url, const struct mu_addr *addr, struct mu_err *err);
 
-/* The password in force: the URL's, or what its file says now. MU_EIO or MU_EPERM name the file. */
+/* The password in force: the URL's, or what its file says now. MU_EINVAL (there is
+ * none), MU_EIO or MU_EPERM name the file. */
 int mu_mysql_password(const struct mu_mysql_url *url, char out[MU_MYSQL_PASSWORD],
                       struct mu_err *err);
 

@@ -21,7 +21,9 @@ int mu_place_fail(struct mu_err *err, int code, const char *what, const char *pa
     else if (no == ENOSPC || no == EDQUOT)
         cure = "; make room on that disk";
     else if (no == ENOENT)
-        cure = "; make it first, or name another place";
+        cure = "; make the folder first, or name another place";
+    else if (no == EEXIST)
+        cure = "; name a new file, or move that one away";
     return mu_err_set(err, code, "cannot %s %s: %s%s", what, path, strerror(no), cure);
 }
 

@@ -507,7 +507,7 @@ int mu_pg_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, stru
 int mu_pg_backup(const struct mu_addr *addr, const char *path, struct mu_err *err)
 {
     return mu_err_set(err, MU_ENOTSUP,
-                      "PostgreSQL's own programs copy it: pg_dump --file=%s; muster-db(1) says what"
-                      " to raise after a restore",
-                      path);
+                      "PostgreSQL's own programs copy it: pg_dump --file=%s %s; muster-db(1) says"
+                      " what to raise after a restore",
+                      path, addr->path + (*addr->path == '/'));
 }

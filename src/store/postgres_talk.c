@@ -52,31 +52,52 @@ static const struct trouble *find_trouble(const char *state)
     return NULL;
 }
 
-/* What the library says is several lines, and ends in one. */
+/* What the library says is several lines, some with a tab or two blanks, and ends in one. Its own
+ * question whether the server is running, one for each host, is asked once, by us. */
 static void copy_line(char *out, size_t size, const char *text)
 {
+    static const char asked[] = "\n\tIs the server running";
     size_t n = 0;
 
     for (; *text && n + 3 < size; text++) {
-        if (*text != '\n') {
-            out[n++] = *text == '\t' ? ' ' : *text;
-        } else if (text[1]) {
+        bool blank = *text == ' ' || *text == '\t';
+
+        if (strncmp(text, asked, strlen(asked)) == 0) {
+            text += strcspn(text + 1, "\n");
+        } else if (*text == '\n' && text[1]) {
             out[n++] = ';';
             out[n++] = ' ';
+        } else if (*text != '\n' && !(blank && n && out[n - 1] == ' ')) {
+            out[n++] = blank ? ' ' : *text;
         }
     }
     out[n] = '\0';
 }
 
-static const char *connect_cure(const PGconn *conn, const char *text)
+/* Of a connection that was not made at the start; the code says what it is to whoever started us.
+ */
+static int connect_fail(const PGconn *conn, const char *text, struct mu_err *err)
 {
-    if (PQconnectionNeedsPassword(conn))
-        return "; write it in the URL, or in a passfile of mode 0600 that the URL names";
-    if (PQconnectionUsedPassword(conn))
-        return "; correct user and password in the URL, its passfile, or the server's pg_hba.conf";
+    const char *database = PQdb(conn);
+
+    if (strstr(text, "database \"") && strstr(text, "does not exist"))
+        return mu_err_set(err, MU_EIO,
+                          "%s; create it: createdb --encoding UTF8 --template template0 %s, or"
+                          " correct the URL",
+                          text, database ? database : "");
     if (strstr(text, "does not exist"))
-        return "; create it, or correct the URL";
-    return "; is the server running, and the URL right?";
+        return mu_err_set(err, MU_EPERM, "%s; create it, or correct the URL", text);
+    if (PQconnectionNeedsPassword(conn))
+        return mu_err_set(err, MU_EPERM,
+                          "%s; write it in the URL, or in a passfile of mode 0600 that the URL"
+                          " names",
+                          text);
+    if (PQconnectionUsedPassword(conn) || strstr(text, "pg_hba.conf"))
+        return mu_err_set(err, MU_EPERM,
+                          "%s; correct user and password in the URL, its passfile, or the server's"
+                          " pg_hba.conf",
+                          text);
+    return mu_err_set(err, MU_EAGAIN, "%s; is the server running, and the URL right?", text);
 }
 
 int mu_pg_fail(struct mu_postgres *db, const PGresult *result, struct mu_err *err)
@@ -96,9 +117,9 @@ int mu_pg_fail(struct mu_postgres *db, const PGresult *result, struct mu_err *er
     copy_line(text, sizeof(text), result ? PQresultErrorMessage(result) : PQerrorMessage(db->conn));
     if (!*text)
         return mu_err_set(err, MU_ENOMEM, "the client library is out of memory");
-    return mu_err_set(
-        err, passing, "%s%s", text,
-        db->opening && PQstatus(db->conn) == CONNECTION_BAD ? connect_cure(db->conn, text) : "");
+    if (db->opening && PQstatus(db->conn) == CONNECTION_BAD)
+        return connect_fail(db->conn, text, err);
+    return mu_err_set(err, passing, "%s", text);
 }
 
 /* ---- over and back ---- */

@@ -369,8 +369,13 @@ static int find_file(struct mu_sqlite *db, const struct mu_addr *addr, struct mu
     if (rv)
         return rv;
     db->opening = true;
+    if (stat(db->path, &st) && errno == ENOENT)
+        return mu_err_set(err, MU_ENOENT,
+                          "there is no %s; a conductor with this --store makes it at its start, or"
+                          " name another place",
+                          db->path);
     if (stat(db->path, &st))
-        return mu_place_fail(err, errno == ENOENT ? MU_ENOENT : MU_EIO, "find", db->path, errno);
+        return mu_place_fail(err, MU_EIO, "find", db->path, errno);
     return 0;
 }
 

@@ -409,8 +409,8 @@ int mu_store_driver_for(const struct mu_addr *addr, const struct mu_store_driver
         if (strcmp(addr->scheme, plugins[i][0]) != 0)
             continue;
         int rv = mu_plugin_load("store", plugins[i][1], MU_STORE_ABI, &driver, err);
-        if (rv)
-            return mu_err_wrap(err, rv, "store %s", addr->text);
+        if (rv) /* not "no such database" */
+            return mu_err_wrap(err, rv == MU_ENOENT ? MU_EINVAL : rv, "store %s", addr->text);
         *out = driver;
         return 0;
     }

@@ -16,7 +16,8 @@ struct uv_loop_s;
 
 typedef void (*mu_store_done_fn)(void *ctx, int rv, const struct mu_err *err);
 
-/* Opens @url ("memory:", "sqlite:PATH", "postgresql://HOST/DATABASE") and begins a new life;
+/* Opens @url ("memory:", "sqlite:PATH", "postgresql://HOST/DATABASE",
+ * "mysql://HOST/DATABASE") and begins a new life;
  * blocks. @err says why not. */
 int mu_store_open(struct mu_store **out, struct uv_loop_s *loop, const char *url, bool may_migrate,
                   struct mu_boot *boot, struct mu_err *err);

@@ -345,6 +345,7 @@ class Commands(Case):
         rows = json.loads(self.run_ok('summary', '--by', 'zone', '-f', 'json'))
         self.assertEqual([r['name'] for r in rows], sorted({a['zone'] or '' for a in self.api.agents}))
         self.assertEqual(sum(r['agents'] for r in rows), 4)
+        self.assertRegex(self.run_ok('summary', '--by', 'zone'), '\n-  ')  # as `muster list` has it
         rows = list(csv.DictReader(io.StringIO(self.run_ok(
             'summary', '--by', 'binary', '-f', 'csv', '--sort-column', 'agents', '--sort-descending', '--limit', '1'))))
         self.assertEqual(rows, [{'name': 'nova-compute', 'agents': '2', 'up': '1', 'suspect': '0', 'down': '1',

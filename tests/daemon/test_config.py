@@ -114,6 +114,14 @@ class Start(unittest.TestCase):
         self.assertIn('9s', log)
         self.assertIn('5s', log)
 
+    def test_nothing_of_a_password_stays_among_the_arguments(self):
+        with Conductor(store='memory://u:a-book-with-seven-seals@h') as c:
+            with open(f'/proc/{c.process.pid}/cmdline', encoding='utf-8') as file:
+                arguments = file.read()
+            self.assertIn('memory://u:***@h\0', arguments)
+            self.assertNotIn('seals', arguments)
+            self.assertNotIn('s@h', arguments)
+
     def test_an_open_address_is_taken_where_it_is_said_aloud(self):
         with Conductor(args=['--listen', '0.0.0.0:0', '--insecure']) as c:
             self.assertTrue(c.web.reachable())
@@ -146,7 +154,8 @@ class Reload(unittest.TestCase):
             why = c.web.get('/v1/agents/a@h/explain').json
             self.assertEqual(why['earliest_down_time_s'], 3.5)
             self.assertEqual(why['down_after_s'], 30.0)  # it has learned nothing yet
-            self.assertEqual(why['numbers'], [{'name': 'learned from', 'value': 0, 'unit': 'beats'}])
+            self.assertEqual(why['numbers'], [{'name': 'learned from', 'value': 0, 'unit': 'beats'},
+                                              {'name': 'judges from', 'value': 30, 'unit': 'beats'}])
 
     def test_what_takes_a_restart_is_named(self):
         with Conductor() as c:

@@ -57,11 +57,11 @@ class Base(away.Away):
 
 
 class Refused(Base):
-    def refuse(self, c, *words):
-        """Expects that @c ends with one line that has @words."""
+    def refuse(self, c, *words, code=1):
+        """Expects that @c ends with @code and one line that has @words."""
         self.addCleanup(c.clean)
         before = len(c.log()) if os.path.exists(c.log_file) else 0
-        self.assertNotEqual(c.launch().process.wait(wait.PATIENCE), 0)
+        self.assertEqual(c.launch().process.wait(wait.PATIENCE), code, c.log())
         log = c.log()[before:]
         self.assertEqual(log.count('\n'), 1, log)
         for word in words:
@@ -70,7 +70,7 @@ class Refused(Base):
             self.assertNotIn(secret, log)
 
     def test_a_wrong_password_names_the_user(self):
-        self.refuse(Conductor(store=self.server.url(self.database, password='else')), USER, 'password_file')
+        self.refuse(Conductor(store=self.server.url(self.database, password='else')), USER, 'password_file', code=6)
 
     def test_a_database_that_is_not_there_is_named(self):
         self.server.sql(f'GRANT ALL ON none.* TO {USER}')
@@ -79,10 +79,17 @@ class Refused(Base):
     def test_a_server_that_is_not_there_is_named(self):
         c = self.conductor()
         c.store = f'mysql://{USER}@127.0.0.1:{c.agents_port}/{self.database}'
-        self.refuse(c, f'127.0.0.1:{c.agents_port}')
+        self.refuse(c, f'127.0.0.1:{c.agents_port}', code=5)
 
     def test_an_unknown_key_tells_those_there_are(self):
-        self.refuse(Conductor(store=self.place + '?sslca=x'), 'sslca', 'unix_socket', 'password_file', 'ssl_ca')
+        self.refuse(Conductor(store=self.place + '?sslca=x'), 'sslca', 'unix_socket', 'password_file', 'ssl_ca',
+                    code=2)
+
+    def test_a_file_that_is_not_there_is_named(self):
+        for key in 'ssl_ca', 'password_file':
+            url = self.server.url(self.database, password='').replace(':@', '@') + f'?{key}=/nonexistent/file'
+            with self.subTest(key=key):
+                self.refuse(Conductor(store=url), f'{key} /nonexistent/file: No such file', code=2)
 
     def test_a_database_of_something_else_is_left_alone(self):
         self.server.sql('CREATE TABLE songs (name TEXT)', self.database)
@@ -109,7 +116,7 @@ class Refused(Base):
             out.write(PASSWORD + '\n')
         os.chmod(file, 0o644)
         c.store = f'mysql://{USER}@127.0.0.1:{self.server.port.number}/{self.database}?password_file={file}'
-        self.refuse(c, file, 'chmod 600')
+        self.refuse(c, file, 'chmod 600', code=6)
         os.chmod(file, 0o600)
         c.start()
         self.assertTrue(c.web.ready())
@@ -136,7 +143,7 @@ class Beside(Base):
     def test_backup_names_the_tool_that_does_it(self):
         backup = muster('db', 'backup', '/nonexistent/copy', '--store', self.place)
         self.assertEqual(backup.returncode, 1)
-        for word in ('mariadb-dump', 'epoch', 'event_limit'):
+        for word in (f'--result-file=/nonexistent/copy {self.database};', 'mariadb-dump', 'epoch', 'event_limit'):
             self.assertIn(word, backup.stderr)
 
     def test_a_step_that_was_cut_off_is_taken_again(self):

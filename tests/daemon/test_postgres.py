@@ -3,6 +3,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -10,6 +11,7 @@ import unittest
 from lib import away, tap, wait
 from lib.conductor import Conductor, muster
 from lib.postgres import Server, program
+from lib.program import Program
 from lib.wire import Sender
 
 PAGE = os.path.join(os.path.dirname(__file__), '../../docs/store.md')
@@ -47,10 +49,11 @@ class OnServer(unittest.TestCase):
 
 
 class Refused(OnServer):
-    def refuse(self, url, *words):
-        """Expects that a conductor ends with one line that has @words."""
+    def refuse(self, url, *words, code=1):
+        """Expects that a conductor ends with @code and one line that has @words."""
         c = self.conductor(url).launch()
-        self.assertNotEqual(c.process.wait(wait.PATIENCE), 0)
+        self.assertEqual(c.process.wait(wait.PATIENCE), code, c.log())
+        self.assertNotIn('  ', c.log())
         self.assertEqual(c.log().count('\n'), 1, c.log())
         for word in words:
             self.assertIn(word, c.log())
@@ -59,21 +62,29 @@ class Refused(OnServer):
     def test_a_wrong_password_is_told_and_not_shown(self):
         url = self.place(password='s3cretly')
         self.server.psql("ALTER ROLE muster PASSWORD 's3cret'")
-        self.refuse(url, 'muster:***@127.0.0.1', 'password authentication failed', 'correct user and password')
+        self.refuse(url, 'muster:***@127.0.0.1', 'password authentication failed', 'correct user and password',
+                    code=6)
 
     def test_a_password_that_is_missing_is_told(self):
-        self.refuse(self.place(password='').replace(':@', '@'), 'no password supplied', 'passfile')
+        self.refuse(self.place(password='').replace(':@', '@'), 'no password supplied', 'passfile', code=6)
 
     def test_a_password_that_breaks_the_url_is_not_shown(self):
         for password in ('s3cret/s3cret', '1/s3cret', '1/?s3cret=x', '%zzs3cret'):
             with self.subTest(password=password):
-                self.refuse(self.server.url(password=password), 'write postgresql://', '%2F')
+                self.refuse(self.server.url(password=password), 'write postgresql://', '%2F', code=2)
 
     def test_a_database_that_is_not_there_is_named(self):
-        self.refuse(self.server.url(database='fleets'), '"fleets" does not exist', 'create it')
+        self.server.psql("ALTER ROLE muster PASSWORD 's3cret'")
+        for password in (None, 's3cret'):
+            with self.subTest(password=password):
+                self.refuse(self.server.url(database='fleets', password=password), '"fleets" does not exist',
+                            'create it: createdb', ' fleets,')
 
     def test_a_server_that_is_not_there_is_named(self):
-        self.refuse('postgresql://127.0.0.1:1/fleet', '127.0.0.1', 'Connection refused', 'is the server running')
+        self.refuse('postgresql://127.0.0.1:1,127.0.0.1:2/fleet', 'port 1 failed: Connection refused; ',
+                    'port 2 failed: Connection refused; is the server running, and the URL right?', code=5)
+        status = muster('db', 'status', '--store', 'postgresql://127.0.0.1:1/fleet')
+        self.assertEqual(status.returncode, 5, status.stderr)
 
     def test_a_schema_that_is_not_there_is_told(self):
         self.refuse(self.server.url('nowhere'), 'no schema of the search_path exists')
@@ -102,7 +113,7 @@ class Refused(OnServer):
         self.refuse(url, '999')
 
     def test_a_parameter_that_is_none_is_named(self):
-        self.refuse(self.server.url() + '&sslmod=x', 'invalid URI query parameter: "sslmod"')
+        self.refuse(self.server.url() + '&sslmod=x', 'invalid URI query parameter: "sslmod"', code=2)
 
     def test_a_second_conductor_names_the_first_and_follows_when_it_is_dead(self):
         url = self.place()
@@ -132,6 +143,16 @@ class Secret(OnServer):
         wait.until(lambda: not c.web.ready(), c.log)
         self.assertNotIn('s3cret', c.web.get('/readyz?verbose').text + c.log())
 
+    def test_db_leaves_nothing_of_a_password_among_its_arguments(self):
+        with socket.create_server(('127.0.0.1', 0)) as silent:
+            url = f'postgresql://muster:a-book-with-seven-seals@127.0.0.1:{silent.getsockname()[1]}/x'
+            with Program('db', 'status', '--store', url) as db:
+                dialled = silent.accept()[0]  # so it has read its arguments, and waits for an answer
+                with dialled, open(f'/proc/{db.pid}/cmdline', encoding='utf-8') as file:
+                    arguments = file.read()
+        self.assertIn('muster:***@127.0.0.1', arguments)
+        self.assertNotIn('seals', arguments)
+
     def test_a_password_comes_from_a_file(self):
         self.server.psql("ALTER ROLE muster PASSWORD 's3cret'")
         with tempfile.NamedTemporaryFile('w', suffix='.pgpass') as file:
@@ -155,7 +176,7 @@ class Db(OnServer):
         self.assertIn(f'pid {c.process.pid} ', upgrade.stderr)
         backup = muster('db', 'backup', 'copy', '--store', url)
         self.assertEqual(backup.returncode, 1)
-        self.assertIn('pg_dump', backup.stderr)
+        self.assertIn('pg_dump --file=copy postgres;', backup.stderr)
         self.assertEqual(c.stop(), 0)
         upgrade = muster('db', 'upgrade', '--store', url)
         self.assertIn('up to date', upgrade.stdout)

@@ -89,7 +89,9 @@ class Db(unittest.TestCase):
             self.assertIn(str(c.process.pid), upgrade.stderr)
             copy = os.path.join(c.folder, 'copy.db')
             self.assertEqual(muster('db', 'backup', copy, '--store', c.store).returncode, 0)
-            self.assertNotEqual(muster('db', 'backup', copy, '--store', c.store).returncode, 0)
+            again = muster('db', 'backup', copy, '--store', c.store)
+            self.assertEqual(again.returncode, 1)
+            self.assertIn(f'{copy}: File exists; name a new file', again.stderr)
             self.assertEqual(c.stop(), 0)
             shutil.copy(c.db + '.secret', copy + '.secret')
             c.store = 'sqlite:' + copy
@@ -107,7 +109,14 @@ class Db(unittest.TestCase):
                     result = muster(*args)
                     self.assertEqual(result.returncode, 1, result.stderr)
                     self.assertIn(missing, result.stderr)
+                    self.assertRegex(result.stderr, 'a conductor .* makes it|make the folder first')
             self.assertEqual(os.listdir(folder), [])
+
+    def test_an_empty_file_is_not_called_old(self):
+        with tempfile.NamedTemporaryFile(suffix='.db') as empty:
+            status = muster('db', 'status', '--store', f'sqlite:{empty.name}')
+            self.assertEqual(status.returncode, 0, status.stderr)
+            self.assertIn('schema   0 (empty: a conductor makes the tables at its start)', status.stdout)
 
     def test_upgrade_has_nothing_to_do_on_a_new_one(self):
         with Conductor() as c:

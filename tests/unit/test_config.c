@@ -272,7 +272,7 @@ static void config_names_the_value_and_what_is_allowed(void **state)
     refuses(f, "[conductor]\nmax_agents = 12x\n", "12x", "whole number");
     refuses(f, "[conductor]\nmax_agents = 99999999999999999999\n", "out of range");
     refuses(f, "[conductor]\nmax_agents = -1\n", "out of range");
-    refuses(f, "[conductor]\nreceive_buffer = 9999999999GiB\n", "out of range");
+    refuses(f, "[conductor]\nreceive_buffer = 9999999999GiB\n", "64KiB to 1GiB");
     refuses(f, "[conductor]\nreceive_buffer = 5 apples\n", "is no size");
     refuses(f, "[DEFAULT]\nreport_interval = soon\n", "soon", "10s");
     refuses(f, "[DEFAULT]\nreport_interval = -5s\n", "-5s");
@@ -284,6 +284,10 @@ static void config_names_the_value_and_what_is_allowed(void **state)
     refuses(f, "[conductor]\nlisten = [::ffff:127.0.0.1]:1\n", ":2: ", "A.B.C.D:PORT");
     refuses(f, "[conductor]\nlisten = http://127.0.0.1:1\n", "is a URL");
     refuses(f, "[conductor]\nstore = /var/lib/x.db\n", "sqlite:/var/lib/x.db");
+    refuses(f, "[conductor]\nstore = ./x.db\n", "sqlite:./x.db", "postgresql://", "memory:");
+    refuses(f, "[conductor]\nstore = fleet.db\n", "is no store; write sqlite:fleet.db");
+    refuses(f, "[conductor]\nstore = sqlite\n", "is no store; write sqlite:PATH", "mysql://");
+    refuses(f, "[conductor]\nstore = db:4680\n", "is no store; write sqlite:PATH", "mysql://");
     refuses(f, "[conductor]\nstore =\n", ":2: ", "empty");
     refuses(f, "[conductor]\nstore = mysql://u:s3cret@h/x\xe2\x80\x8b\n", "mysql://u:***@h");
     assert_null(strstr(f->err.text, "s3cret"));
@@ -451,6 +455,11 @@ static int count_setting(void *ctx, const struct mu_setting_info *info)
     ++*(int *)ctx;
     assert_true(*info->help >= 'A' && *info->help <= 'Z');
     assert_int_equal(info->help[strlen(info->help) - 1], '.');
+    if (!strcmp(info->type, "duration") || !strcmp(info->type, "number") ||
+        !strcmp(info->type, "size"))
+        assert_non_null(strstr(info->bounds, " to "));
+    else
+        assert_string_equal(info->bounds, "");
     return 0;
 }
 

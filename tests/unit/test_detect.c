@@ -105,7 +105,10 @@ static void two_window_of_steady_beats_waits_half_an_interval_more(void **state)
 {
     struct life l = life_of(MU_DETECT_TWO_WINDOW, slow);
 
-    beats(&l, MU_DETECT_LEARNED + 1, 10000);
+    beats(&l, MU_DETECT_LEARNED, 10000);
+    assert_true(number(&l, 0, "learned from") == MU_DETECT_LEARNED - 1);
+    assert_true(number(&l, 0, "judges from") == MU_DETECT_LEARNED);
+    beats(&l, 1, 10000);
     expect(&l, 15000, 35000); /* 10 + 5; 10 + 2 x 5 is below the floor */
     assert_true(number(&l, 0, "learned from") == MU_DETECT_LEARNED);
     assert_true(fabs(number(&l, 0, "mean gap") - 10) < 1e-6);

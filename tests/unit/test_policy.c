@@ -1,7 +1,9 @@
 #include "lib/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "fleet/policy.h"
 
 static void count_warning(void *ctx, const char *line)
@@ -44,10 +46,10 @@ static void detector_and_phi_come_from_default_and_the_floor_is_worked_out(void 
     p.at[1].times.floor = 0;
     p.at[0].detector = -1;
     p.at[1].detector = MU_DETECT_PHI;
-    p.at[1].times.phi = 3;
+    p.at[1].times.phi = 2;
     assert_int_equal(mu_policies_finish(&p, count_warning, &warnings, NULL), 0);
     assert_int_equal(p.at[0].detector, MU_DETECT_PHI);
-    assert_true(p.at[0].times.phi == 3);
+    assert_true(p.at[0].times.phi == 2);
     assert_true(p.at[0].times.floor == 17500 * MU_MS); /* 3.5 x interval */
     assert_true(p.at[1].times.floor == 35 * MU_SEC);
     p = two((struct mu_times){.interval = 5 * MU_SEC, .suspect = 30 * MU_SEC});
@@ -67,6 +69,47 @@ static void floor_that_deadline_does_not_have_is_warned_of(void **state)
     assert_int_equal(mu_policies_finish(&p, count_warning, &warnings, NULL), 0);
     assert_int_equal(warnings, 1);
     assert_true(mu_times_for(&p.at[0], 0, false).floor == 60 * MU_SEC);
+}
+
+static void keep_warning(void *ctx, const char *line)
+{
+    char(*kept)[256] = ctx;
+
+    assert_string_equal(*kept, ""); /* one at most */
+    snprintf(*kept, sizeof(*kept), "%s", line);
+}
+
+static void phi_that_changes_no_verdict_is_warned_of(void **state)
+{
+    static const struct {
+        int detector, of_default;
+        int64_t phi, phi_of_default;
+        const char *warned; /* NULL = not */
+    } cases[] = {
+        {MU_DETECT_TWO_WINDOW, MU_DETECT_DEADLINE, 5, 8,
+         "policy net: phi_threshold 5 does nothing"},
+        {-1, MU_DETECT_TWO_WINDOW, 8, 8, "not for two-window"},
+        {-1, MU_DETECT_DEADLINE, 0, 5, "policy DEFAULT: phi_threshold 5 does nothing"},
+        {MU_DETECT_PHI, MU_DETECT_DEADLINE, 0, 2, NULL},
+        {MU_DETECT_DEADLINE, MU_DETECT_PHI, 0, 2, NULL},
+        {-1, MU_DETECT_DEADLINE, 0, 8, NULL},
+        {MU_DETECT_PHI, MU_DETECT_DEADLINE, 2, 8, NULL}, /* 46 s */
+        {MU_DETECT_PHI, MU_DETECT_DEADLINE, 3, 8, "phi_threshold 3 is a silence of 69.1 s"},
+    };
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+        struct mu_policies p = two((struct mu_times){.phi = cases[i].phi});
+        char warned[256] = "";
+
+        p.at[0].detector = cases[i].detector;
+        p.at[1].detector = cases[i].of_default;
+        p.at[1].times.phi = cases[i].phi_of_default;
+        assert_int_equal(mu_policies_finish(&p, keep_warning, warned, NULL), 0);
+        if (cases[i].warned)
+            assert_non_null(strstr(warned, cases[i].warned));
+        else
+            assert_string_equal(warned, "");
+    }
 }
 
 static void times_that_contradict_are_refused_by_name(void **state)
@@ -142,6 +185,7 @@ int main(void)
         cmocka_unit_test(what_is_not_set_comes_from_default_and_interval),
         cmocka_unit_test(detector_and_phi_come_from_default_and_the_floor_is_worked_out),
         cmocka_unit_test(floor_that_deadline_does_not_have_is_warned_of),
+        cmocka_unit_test(phi_that_changes_no_verdict_is_warned_of),
         cmocka_unit_test(times_that_contradict_are_refused_by_name),
         cmocka_unit_test(first_that_matches_is_in_force),
         cmocka_unit_test(interval_wanted_is_clamped_or_stretches),

@@ -161,7 +161,7 @@ static void a_folder_that_is_missing_is_not_made(void **state)
     name_file(f, "none/muster.db");
     assert_int_equal(try_open(f), MU_ENOENT);
     expect_text(f, "/none");
-    expect_text(f, "make it first");
+    expect_text(f, "make the folder first");
 }
 
 static void a_path_is_only_a_path(void **state)

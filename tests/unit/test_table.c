@@ -161,7 +161,7 @@ static const struct {
     {"\\u001b[31mred", "\\x1b[31mred", "\033[31mred", "\\x1b[31mred", "\"\\e[31mred\""},
     {"\\u009b31m", "\\x9b31m", "\302\23331m", "\\x9b31m", "\"\\x9B31m\""},
     {"日本", "日本", "日本", "日本", "\"日本\""},
-    {"", "", "", "", "\"\""},
+    {"", "", "", "-", "\"\""},
     {"yes", "yes", "yes", "yes", "\"yes\""},
     {"Null", "Null", "Null", "Null", "\"Null\""},
     {"12", "12", "12", "12", "\"12\""},
@@ -255,6 +255,8 @@ static void spans_and_times_read_naturally(void **state)
     char out[MU_PEOPLE_TIME];
 
     assert_string_equal(mu_people_span(-1, out), "0.0 s");
+    assert_string_equal(mu_people_span(0.25, out), "250 ms");
+    assert_string_equal(mu_people_span(0.9996, out), "1.0 s");
     assert_string_equal(mu_people_span(3.24, out), "3.2 s");
     assert_string_equal(mu_people_span(45.9, out), "45 s");
     assert_string_equal(mu_people_span(310, out), "5 min 10 s");
