@@ -374,13 +374,14 @@ static int measure(struct bench *b, size_t kind)
         rv = mu_own_told(&b->own, "conductor", &err);
     }
     mu_own_clean(&b->own);
-    if (b->figures.n > 0 && (rv == 0 || stopped)) {
+    code = MU_EXIT_OK;
+    if (b->figures.n > 0 && (rv == 0 || rv == MU_ETIMEDOUT || stopped))
         code = print(b->args, kinds[kind].name, &b->figures);
-        return code == MU_EXIT_OK && stopped ? 128 + stopped : code;
-    }
-    if (stopped)
-        return 128 + stopped;
-    return mu_cli_fail_here(b->args, &err);
+    if (code == MU_EXIT_OK && stopped)
+        code = 128 + stopped;
+    else if (code == MU_EXIT_OK && rv)
+        code = mu_cli_fail_here(b->args, &err);
+    return code;
 }
 
 static int run(const struct mu_args *args)

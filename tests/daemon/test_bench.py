@@ -76,6 +76,12 @@ class Bench(unittest.TestCase):
         self.assertGreater(got['back_s'], 0)
         self.assertGreater(got['ready_s'], 0)
 
+    def test_a_storm_of_few_ends_too(self):
+        got = self.bench('storm', '-n', '20', '--interval', '500ms')  # a turn each 25 ms
+        self.assertEqual((got['back'], got['gone']), (20, 0))
+        if not SANITIZED:
+            self.assertLess(got['back_s'], 5)
+
     def test_readers_page_through_all(self):
         got = self.bench('api', '-n', str(N), '-b', '10', '--clients', '2', '--limit', '20', '--for', '1s')
         self.assertGreaterEqual(got['list_n'], 1)
