@@ -1,6 +1,7 @@
 /* joining (beating as they come in) -> the order of turns is drawn -> warm -> measured -> what is
  * on its way comes back. */
 #include <inttypes.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,7 +281,7 @@ int mu_bench_pin(const struct mu_bench_target *to, struct mu_err *err)
 /* --- storm --------------------------------------------------------------------------------------
  */
 
-/* How many agents the conductor calls down; -1 = it does not say. */
+/* How many agents the conductor calls down; untouched = it does not say. */
 static int count_down(const struct mu_bench_target *to, double *down, struct mu_err *err)
 {
     struct mu_bench_http http;
@@ -313,7 +314,7 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
 {
     mu_time killed, ready;
     struct mu_cost cost;
-    double down = -1;
+    double down = NAN;
     mu_dur took, back;
     int rv = mu_bench_join(to, crew, &took, err);
 
