@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 
 import lib
 
@@ -33,9 +34,15 @@ def own_folder(name, user):
     return path
 
 
-def quietly(command, **kwargs):
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=120,
-                   **kwargs)
+def serve(what, command, folder, port):
+    """Starts a server and waits until it listens; where it ends the script does, and says why."""
+    path = os.path.join(folder, 'log')
+    with open(path, 'w', encoding='utf-8') as log:
+        server = run.start(command, stderr=log, cwd='/')
+    lib.until(lambda: lib.reaches(port) or server.poll() is not None, f'{what} listens')
+    if server.poll() is not None:
+        with open(path, encoding='utf-8', errors='replace') as log:
+            sys.exit(f'{what} does not start: {log.read()[-2000:]}')
 
 
 def sqlite(name):
@@ -48,14 +55,13 @@ def postgresql():
         return None
     folder, port, user = own_folder('postgresql', 'postgres'), lib.free_port(), as_user('postgres')
     data = os.path.join(folder, 'data')
-    quietly([*user, found[-1] + '/initdb', '-D', data, '-A', 'trust', '-U', 'muster', '-E', 'UTF8',
+    lib.quietly([*user, found[-1] + '/initdb', '-D', data, '-A', 'trust', '-U', 'muster', '-E', 'UTF8',
              '--no-locale'], cwd='/')
-    run.start([*user, found[-1] + '/postgres', '-D', data, '-p', str(port), '-h', '127.0.0.1', '-k', folder],
-              stderr=subprocess.DEVNULL, cwd='/')
-    lib.until(lambda: lib.reaches(port), 'PostgreSQL listens')
+    serve('PostgreSQL', [*user, found[-1] + '/postgres', '-D', data, '-p', str(port), '-h', '127.0.0.1',
+                         '-k', folder], folder, port)
 
     def make(name):
-        quietly([found[-1] + '/psql', '-h', '127.0.0.1', '-p', str(port), '-U', 'muster', '-d', 'postgres',
+        lib.quietly([found[-1] + '/psql', '-h', '127.0.0.1', '-p', str(port), '-U', 'muster', '-d', 'postgres',
                  '-c', f'CREATE DATABASE {name}'])
         return f'postgresql://muster@127.0.0.1:{port}/{name}'
     return make
@@ -67,17 +73,15 @@ def mariadb():
         return None
     folder, port, user = own_folder('mariadb', 'mysql'), lib.free_port(), as_user('mysql')
     data, sock = os.path.join(folder, 'data'), os.path.join(folder, 'sock')
-    quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}',
+    lib.quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}',
              '--auth-root-authentication-method=normal'], cwd='/')
-    run.start([*user, server, '--no-defaults', f'--datadir={data}', f'--port={port}',
-               '--bind-address=127.0.0.1', '--skip-name-resolve', f'--socket={sock}'],
-              stderr=subprocess.DEVNULL, cwd='/')
-    lib.until(lambda: lib.reaches(port), 'MariaDB listens')
-    quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e',
+    serve('MariaDB', [*user, server, '--no-defaults', f'--datadir={data}', f'--port={port}',
+                      '--bind-address=127.0.0.1', '--skip-name-resolve', f'--socket={sock}'], folder, port)
+    lib.quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e',
              "CREATE USER muster@'127.0.0.1' IDENTIFIED BY 'muster'; GRANT ALL ON *.* TO muster@'127.0.0.1'"])
 
     def make(name):
-        quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e', f'CREATE DATABASE {name}'])
+        lib.quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e', f'CREATE DATABASE {name}'])
         return f'mysql://muster:muster@127.0.0.1:{port}/{name}'
     return make
 
@@ -104,7 +108,7 @@ def pauses(url):
     after = conductor.metrics()
     run.end_child(conductor.process)
     if load.wait() != 0:
-        raise SystemExit('the load failed')
+        sys.exit('the load failed: ' + load.stderr.read())
     return lib.longest_lag(before, after), json.loads(out)['ack_p99_us'] / 1000
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -13,6 +14,7 @@ from lib import tap, wait
 from lib.conductor import MUSTER, Conductor, Port, clean_env, muster
 from lib.wait import SANITIZED
 
+RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../bench/run.py')
 N = 60 if SANITIZED else 200
 SPREAD = [f'ack_{mark}_us' for mark in ('p50', 'p90', 'p99', 'p999', 'max')]
 
@@ -218,6 +220,14 @@ class Bench(unittest.TestCase):
             done = self.raw(*args, code=2)
             self.assertIn(told, done.stderr)
             self.assertEqual(done.stderr.count('\n'), 1)
+
+    def test_the_script_of_all_measurements_measures_nothing_it_does_not_know(self):
+        for args, code, told in ((('--help',), 0, 'growth'), (('growht',), 2, '"growht": NAME is one of side'),
+                                 (('growth', '--rows', '5'), 2, '--rows')):
+            done = subprocess.run([sys.executable, RUN, *args], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=wait.PATIENCE, check=False, env=self.env)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(told, ' '.join((done.stdout + done.stderr).split()))
 
     def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(self):
         done = self.raw('beats', '-n', '5', '--for', '1h', '--kill', '1@1s', '--killed-file', '/dev/null/x',
