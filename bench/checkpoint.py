@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 
 import lib
 
@@ -33,9 +34,18 @@ def own_folder(name, user):
     return path
 
 
-def quietly(command, **kwargs):
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=120,
-                   **kwargs)
+def serve(what, command, folder, asked):
+    """Starts a server and waits until it answers the command @asked, which is later than that it
+    listens; where it ends the script does, and says why."""
+    path = os.path.join(folder, 'log')
+    with open(path, 'w', encoding='utf-8') as log:
+        server = run.start(command, stderr=log, cwd='/')
+    lib.until(lambda: server.poll() is not None or
+              subprocess.run(asked, capture_output=True, timeout=60, check=False).returncode == 0,
+              f'{what} answers')
+    if server.poll() is not None:
+        with open(path, encoding='utf-8', errors='replace') as log:
+            sys.exit(f'{what} does not start: {log.read()[-2000:]}')
 
 
 def sqlite(name):
@@ -48,15 +58,15 @@ def postgresql():
         return None
     folder, port, user = own_folder('postgresql', 'postgres'), lib.free_port(), as_user('postgres')
     data = os.path.join(folder, 'data')
-    quietly([*user, found[-1] + '/initdb', '-D', data, '-A', 'trust', '-U', 'muster', '-E', 'UTF8',
-             '--no-locale'], cwd='/')
-    run.start([*user, found[-1] + '/postgres', '-D', data, '-p', str(port), '-h', '127.0.0.1', '-k', folder],
-              stderr=subprocess.DEVNULL, cwd='/')
-    lib.until(lambda: lib.reaches(port), 'PostgreSQL listens')
+    lib.quietly([*user, found[-1] + '/initdb', '-D', data, '-A', 'trust', '-U', 'muster', '-E', 'UTF8',
+                 '--no-locale'], cwd='/')
+    serve('PostgreSQL', [*user, found[-1] + '/postgres', '-D', data, '-p', str(port), '-h', '127.0.0.1',
+                         '-k', folder],
+          folder, [found[-1] + '/pg_isready', '-h', '127.0.0.1', '-p', str(port), '-q'])
 
     def make(name):
-        quietly([found[-1] + '/psql', '-h', '127.0.0.1', '-p', str(port), '-U', 'muster', '-d', 'postgres',
-                 '-c', f'CREATE DATABASE {name}'])
+        lib.quietly([found[-1] + '/psql', '-h', '127.0.0.1', '-p', str(port), '-U', 'muster', '-d', 'postgres',
+                     '-c', f'CREATE DATABASE {name}'])
         return f'postgresql://muster@127.0.0.1:{port}/{name}'
     return make
 
@@ -67,17 +77,17 @@ def mariadb():
         return None
     folder, port, user = own_folder('mariadb', 'mysql'), lib.free_port(), as_user('mysql')
     data, sock = os.path.join(folder, 'data'), os.path.join(folder, 'sock')
-    quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}',
-             '--auth-root-authentication-method=normal'], cwd='/')
-    run.start([*user, server, '--no-defaults', f'--datadir={data}', f'--port={port}',
-               '--bind-address=127.0.0.1', '--skip-name-resolve', f'--socket={sock}'],
-              stderr=subprocess.DEVNULL, cwd='/')
-    lib.until(lambda: lib.reaches(port), 'MariaDB listens')
-    quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e',
-             "CREATE USER muster@'127.0.0.1' IDENTIFIED BY 'muster'; GRANT ALL ON *.* TO muster@'127.0.0.1'"])
+    client = ['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root']
+    lib.quietly([*user, 'mariadb-install-db', '--no-defaults', f'--datadir={data}',
+                 '--auth-root-authentication-method=normal'], cwd='/')
+    serve('MariaDB', [*user, server, '--no-defaults', f'--datadir={data}', f'--port={port}',
+                      '--bind-address=127.0.0.1', '--skip-name-resolve', f'--socket={sock}'],
+          folder, [*client, '-e', 'SELECT 1'])
+    lib.quietly([*client, '-e', "CREATE USER muster@'127.0.0.1' IDENTIFIED BY 'muster'; "
+                 "GRANT ALL ON *.* TO muster@'127.0.0.1'"])
 
     def make(name):
-        quietly(['mariadb', '--no-defaults', f'--socket={sock}', '-u', 'root', '-e', f'CREATE DATABASE {name}'])
+        lib.quietly([*client, '-e', f'CREATE DATABASE {name}'])
         return f'mysql://muster:muster@127.0.0.1:{port}/{name}'
     return make
 
@@ -104,7 +114,7 @@ def pauses(url):
     after = conductor.metrics()
     run.end_child(conductor.process)
     if load.wait() != 0:
-        raise SystemExit('the load failed')
+        sys.exit('the load failed: ' + load.stderr.read())
     return lib.longest_lag(before, after), json.loads(out)['ack_p99_us'] / 1000
 
 
@@ -126,7 +136,7 @@ for what, maker in (('SQLite', lambda: sqlite), ('PostgreSQL', postgresql), ('Ma
     run.row(f'{what}: events trimmed, the longest slice of 10,000', f'{got["trim_slice_max_ms"]:.0f} ms')
     lag, ack = pauses(make('pauses'))
     if lag is not None:
-        run.row(f'{what}: longest pause of the loop, {N:,} agents', f'<= {lag * 1000:.0f} ms', '<= 20 ms',
+        run.row(f'{what}: longest pause of the loop, {N:,} agents', f'<= {lag * 1000:g} ms', '<= 20 ms',
                 lag <= 0.02)
     run.row(f'{what}: acks of beats meanwhile, p99', f'{ack:.1f} ms')
 run.end()

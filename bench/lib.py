@@ -3,7 +3,7 @@
     run = Run(__doc__)                  # reads --quick, --markdown FILE, --rounds N, --steer
     got = run.bench('beats', '-n', 1000)  # muster bench ... --json
     run.row('what', '1.2 us', '<= 2 us', 1.2 <= 2)
-    run.end()                           # 1 when a target was missed
+    run.end()                           # MISSED when a target was; small sizes are not judged
 
 All runs on loopback, on ports that were free, in a scratch folder; what was started is ended."""
 
@@ -24,6 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get('BUILD', os.path.join(HERE, '../build')))
 MUSTER = os.environ.get('MUSTER', os.path.join(BUILD, 'muster'))
 os.environ.setdefault('MUSTER_PLUGIN_DIR', BUILD)  # drivers that were built, not installed
+MISSED = 3  # exit code: it ran, but did not meet a target; others: it failed
 RPS = '/sys/class/net/lo/queues/rx-0/rps_cpus'
 
 
@@ -53,6 +54,14 @@ def until(condition, what, patience=60):
         if time.monotonic() > end:
             sys.exit(f'not within {patience} s: {what}')
         time.sleep(0.02)
+
+
+def quietly(command, **kwargs):
+    """Runs @command; where it fails the script ends, and says what it said."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors='replace', timeout=120, check=False, **kwargs)
+    if done.returncode != 0:
+        sys.exit(f'{" ".join(command)}: {done.stdout.strip()}')
 
 
 def free_port():
@@ -127,7 +136,7 @@ class Run:
     def __init__(self, doc, **options):
         parser = argparse.ArgumentParser(description=doc,
                                          formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument('--quick', action='store_true', help='small sizes: shows that it works')
+        parser.add_argument('--quick', action='store_true', help='small sizes, not judged: shows that it works')
         parser.add_argument('--rounds', type=int, default=3, help='of which the median is taken [3]')
         parser.add_argument('--markdown', metavar='FILE', help='append the rows of a table to it')
         parser.add_argument('--steer', action='store_true',
@@ -138,7 +147,7 @@ class Run:
         self.quick, self.rounds = self.options.quick, self.options.rounds
         self.command = 'bench/' + ' '.join([os.path.basename(sys.argv[0]), *self.told_options()])
         self.folder = tempfile.mkdtemp(prefix='muster-bench-')
-        self.children, self.rows, self.missed = [], [], 0
+        self.children, self.missed = [], 0
         atexit.register(self.clean)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(130))
@@ -203,15 +212,15 @@ class Run:
 
     def row(self, what, figure, target='', good=None):
         """A figure, its target, and whether that is met; None = there is none."""
+        if self.quick and good is not None:
+            target, good = '', None  # it is for the full size
         verdict = '' if good is None else 'met' if good else 'MISSED'
         self.missed += good is False
-        self.rows.append((what, figure, target, verdict))
         print(f'  {what:<66} {figure:>24}  {target:<22} {verdict}', flush=True)
+        if self.options.markdown:  # at once: what fails later takes nothing back
+            with open(self.options.markdown, 'a', encoding='utf-8') as file:
+                file.write(f'| {what} | {figure} | {target}{" (missed)" if good is False else ""}'
+                           f' | `{self.command}` |\n')
 
     def end(self):
-        if self.options.markdown:
-            with open(self.options.markdown, 'a', encoding='utf-8') as file:
-                for what, figure, target, verdict in self.rows:
-                    file.write(f'| {what} | {figure} | {target}{" (missed)" if verdict == "MISSED" else ""}'
-                               f' | `{self.command}` |\n')
-        sys.exit(1 if self.missed else 0)
+        sys.exit(MISSED if self.missed else 0)

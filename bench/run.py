@@ -1,37 +1,59 @@
 #!/usr/bin/env python3
-"""Every measurement here, one after the other, then its figures as rows of a table for docs/performance.md.
+"""Every measurement here, one after the other, then its figures as rows of a table for docs/performance.md."""
 
-Options are handed to each: --quick, --rounds N, --steer. With names (side peers ...) only these."""
-
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
+
+import lib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCRIPTS = ['side', 'peers', 'million', 'restart', 'api', 'checkpoint', 'growth']
 WITHOUT_OPTIONS = ['sim-10k.sh', 'detectors.sh']
 
 
+def read_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('names', nargs='*', metavar='NAME', help='only these: ' + ', '.join(SCRIPTS))
+    parser.add_argument('--quick', action='store_true', help='small sizes, not judged: shows that it works')
+    parser.add_argument('--rounds', type=int, metavar='N', help='of which the median is taken [3]')
+    parser.add_argument('--steer', action='store_true',
+                        help="have the kernel receive on the server's core (root; undone at the end)")
+    args = parser.parse_args()
+    for name in args.names:
+        if name not in SCRIPTS:
+            parser.error(f'there is no "{name}": NAME is one of {", ".join(SCRIPTS)}')
+    return args
+
+
 def main():
-    names = [word for word in sys.argv[1:] if word in SCRIPTS]
-    options = [word for word in sys.argv[1:] if word not in SCRIPTS]
-    missed = []
+    args = read_args()
+    options = (['--quick'] if args.quick else []) + (['--steer'] if args.steer else [])
+    if args.rounds is not None:
+        options += ['--rounds', str(args.rounds)]
+    missed, failed = [], []
     with tempfile.NamedTemporaryFile('r', suffix='.md', encoding='utf-8') as rows:
-        for name in names or SCRIPTS:
+        for name in args.names or SCRIPTS:
             command = [os.path.join(HERE, name + '.py'), '--markdown', rows.name, *options]
-            if name == 'growth' and '--quick' not in options:
+            if name == 'growth' and not args.quick:
                 command += ['--svg', os.path.join(HERE, '../docs/growth.svg')]
-            if subprocess.run(command, check=False).returncode != 0:
-                missed.append(name)
+            code = subprocess.run(command, check=False).returncode
+            if code != 0:
+                (missed if code == lib.MISSED else failed).append(name)
             print(flush=True)
-        if not names and '--quick' not in options:
+        if not args.names and not args.quick:
             for name in WITHOUT_OPTIONS:
-                subprocess.run([os.path.join(HERE, name)], check=False)
+                if subprocess.run([os.path.join(HERE, name)], check=False).returncode != 0:
+                    failed.append(name)
         print('\n| what | figure | target | command |\n|---|---|---|---|')
-        print(rows.read(), end='')
+        print(rows.read(), end='', flush=True)
     if missed:
-        sys.exit('targets were missed, or it failed: ' + ', '.join(missed))
+        print('targets were missed: ' + ', '.join(missed), file=sys.stderr)
+    if failed:
+        sys.exit('failed: ' + ', '.join(failed))
+    sys.exit(lib.MISSED if missed else 0)
 
 
 main()

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/addr.h"
 #include "cli/ask.h"
@@ -21,7 +22,7 @@
 #include "load/cost.h"
 
 #define DOWN_INTERVALS 6 /* the down time of our own conductor: 60 s at 10 s */
-#define CORES_MAX      1023
+#define HOUR           (3600 * MU_SEC)
 
 struct bench {
     const struct mu_args *args;
@@ -104,6 +105,19 @@ static int read_int(const struct mu_args *args, const char *name, long min, long
     return code;
 }
 
+static int read_dur(const struct mu_args *args, const char *name, mu_dur min, mu_dur max,
+                    mu_dur *value)
+{
+    char least[MU_DUR_TEXT], most[MU_DUR_TEXT];
+    int code = mu_args_dur(args, name, value);
+
+    if (code == MU_EXIT_OK && (*value < min || *value > max))
+        return mu_cli_fail(args, MU_EXIT_USAGE, "--%s \"%s\" is not from %s to %s", name,
+                           mu_args_value(args, name), mu_dur_text(min, least),
+                           mu_dur_text(max, most));
+    return code;
+}
+
 static int read_beats(const struct mu_args *args, struct mu_bench_beats *beats)
 {
     uint32_t rate = 0, seed = 1;
@@ -122,11 +136,11 @@ static int read_beats(const struct mu_args *args, struct mu_bench_beats *beats)
     if (code == MU_EXIT_OK)
         code = read_int(args, "seed", 0, INT32_MAX, &seed);
     if (code == MU_EXIT_OK)
-        code = mu_args_dur(args, "interval", &beats->interval);
+        code = read_dur(args, "interval", 100 * MU_MS, HOUR, &beats->interval);
     if (code == MU_EXIT_OK)
-        code = mu_args_dur(args, "for", &beats->length);
+        code = read_dur(args, "for", 100 * MU_MS, 24 * HOUR, &beats->length);
     if (code == MU_EXIT_OK)
-        code = mu_args_dur(args, "warm", &beats->warm);
+        code = read_dur(args, "warm", 0, 24 * HOUR, &beats->warm);
     beats->rate = rate;
     beats->seed = seed;
     beats->saturate = mu_args_has(args, "saturate");
@@ -135,27 +149,113 @@ static int read_beats(const struct mu_args *args, struct mu_bench_beats *beats)
     beats->gso = mu_args_has(args, "one-flow");
     beats->made_up = mu_args_has(args, "made-up");
     beats->killed_file = mu_args_value(args, "killed-file");
-    if (code == MU_EXIT_OK && beats->interval < 100 * MU_MS)
-        code = mu_cli_fail(args, MU_EXIT_USAGE, "--interval is shorter than 100ms");
     return code;
 }
 
-/* Options that contradict one another: both are named. */
-static int check_beats(const struct mu_args *args, const struct mu_bench_beats *beats)
+static int read_api(const struct mu_args *args, struct mu_bench_api *api)
 {
-    static const char *const pairs[][2] = {
-        {"streams", "no-acks"},  {"streams", "one-flow"}, {"streams", "made-up"},
-        {"rate", "saturate"},    {"json", "csv"},         {"conductor", "store"},
-        {"sources", "one-flow"},
+    int code = read_int(args, "clients", 1, 256, &api->clients);
+
+    if (code == MU_EXIT_OK)
+        code = read_int(args, "limit", 1, 1000, &api->limit);
+    if (code == MU_EXIT_OK)
+        code = read_int(args, "rows", 1, MU_BENCH_AGENTS_MAX, &api->rows);
+    return code;
+}
+
+static int read_target(const struct mu_args *args, struct mu_bench_target *to)
+{
+    long last = sysconf(_SC_NPROCESSORS_CONF) - 1, server = -1, load = -1, pid = 0;
+    int code = mu_args_int(args, "server-cpu", 0, last, &server);
+
+    if (code == MU_EXIT_OK)
+        code = mu_args_int(args, "load-cpu", 0, last, &load);
+    if (code == MU_EXIT_OK)
+        code = mu_args_int(args, "pid", 1, INT32_MAX, &pid);
+    to->pid = (pid_t)pid;
+    to->server_cpu = (int)server;
+    to->load_cpu = (int)load;
+    return code;
+}
+
+enum { BEATS = 1, STORM = 2, API = 4, TABLE = 8, STORE = 16 };
+
+/* What does not measure by an option refuses it. --agents, --json and --csv are everybody's. */
+static int check_kind(const struct mu_args *args, const char *what, unsigned kind)
+{
+    static const struct {
+        const char *option;
+        unsigned kinds;
+    } table[] = {
+        {"bundle", BEATS | STORM | API},
+        {"interval", BEATS | STORM | API},
+        {"for", BEATS | API},
+        {"warm", BEATS | API},
+        {"rate", BEATS | API},
+        {"saturate", BEATS},
+        {"outstanding", BEATS},
+        {"no-acks", BEATS | API},
+        {"streams", BEATS | API},
+        {"one-flow", BEATS | STORM | API},
+        {"sources", BEATS | STORM | API},
+        {"kill", BEATS},
+        {"killed-file", BEATS},
+        {"made-up", BEATS},
+        {"clients", API},
+        {"limit", API},
+        {"rows", API},
+        {"seed", BEATS | STORM | API | TABLE},
+        {"server-cpu", BEATS | STORM | API},
+        {"load-cpu", BEATS | STORM | API},
+        {"pid", BEATS | API},
+        {"conductor", BEATS | API},
+        {"http", BEATS | API},
+        {"token-file", BEATS | API},
+        {"store", BEATS | STORM | API},
     };
 
-    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-        if (mu_args_has(args, pairs[i][0]) && mu_args_has(args, pairs[i][1]))
-            return mu_cli_fail(args, MU_EXIT_USAGE, "--%s and --%s do not go together", pairs[i][0],
-                               pairs[i][1]);
-    if (beats->made_up && !mu_args_has(args, "conductor"))
-        return mu_cli_fail(args, MU_EXIT_USAGE, "--made-up needs --conductor: who is to answer");
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (mu_args_has(args, table[i].option) && !(table[i].kinds & kind))
+            return mu_cli_fail(args, MU_EXIT_USAGE, "--%s is not for %s: leave it out",
+                               table[i].option, what);
     return MU_EXIT_OK;
+}
+
+/* Options that contradict one another, or do nothing by themselves: both are named. */
+static int check_pairs(const struct mu_args *args)
+{
+    static const char *const apart[][2] = {
+        {"streams", "no-acks"}, {"streams", "one-flow"}, {"streams", "made-up"},
+        {"streams", "sources"}, {"rate", "saturate"},    {"json", "csv"},
+        {"conductor", "store"}, {"sources", "one-flow"}, {"outstanding", "no-acks"},
+    };
+    static const char *const needs[][2] = {
+        {"outstanding", "saturate"}, {"killed-file", "kill"}, {"made-up", "conductor"},
+        {"http", "conductor"},       {"pid", "conductor"},    {"token-file", "conductor"},
+    };
+
+    for (size_t i = 0; i < sizeof(apart) / sizeof(apart[0]); i++)
+        if (mu_args_has(args, apart[i][0]) && mu_args_has(args, apart[i][1]))
+            return mu_cli_fail(args, MU_EXIT_USAGE, "--%s and --%s do not go together", apart[i][0],
+                               apart[i][1]);
+    for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+        if (mu_args_has(args, needs[i][0]) && !mu_args_has(args, needs[i][1]))
+            return mu_cli_fail(args, MU_EXIT_USAGE, "--%s does nothing without --%s", needs[i][0],
+                               needs[i][1]);
+    return MU_EXIT_OK;
+}
+
+/* The last of those who fall silent do so while it is measured. */
+static int check_kills(const struct mu_args *args, const struct mu_bench_beats *beats)
+{
+    char warm[MU_DUR_TEXT], length[MU_DUR_TEXT];
+
+    if (beats->nkills == 0 || beats->kills[beats->nkills - 1].at < beats->warm + beats->length)
+        return MU_EXIT_OK;
+    return mu_cli_fail(args, MU_EXIT_USAGE,
+                       "--kill \"%s\" comes too late: --warm %s and --for %s are over by then",
+                       mu_args_nth(args, "kill", beats->nkills - 1), mu_dur_text(beats->warm, warm),
+                       mu_dur_text(beats->length, length));
 }
 
 /* --- which conductor ----------------------------------------------------------------------------
@@ -181,7 +281,6 @@ static int use_theirs(struct bench *b, struct mu_err *err)
 {
     const char *agents = mu_args_value(b->args, "conductor"),
                *http = mu_args_value(b->args, "http");
-    long pid = 0;
     int rv = resolve("--conductor", agents, 4680, &b->to.agents, &b->to.agents_len, err);
     struct mu_addr addr;
     char text[300];
@@ -196,11 +295,8 @@ static int use_theirs(struct bench *b, struct mu_err *err)
     }
     if (http)
         rv = resolve("--http", http, MU_ASK_PORT, &b->to.http, &b->to.http_len, err);
-    if (rv == 0 && mu_args_int(b->args, "pid", 1, INT32_MAX, &pid) != MU_EXIT_OK)
-        return mu_err_set(err, MU_EINVAL, "--pid is no process");
-    if (rv == 0 && pid == 0)
-        pid = mu_cost_listener((const struct sockaddr *)&b->to.agents, b->to.agents_len);
-    b->to.pid = (pid_t)pid;
+    if (rv == 0 && b->to.pid == 0)
+        b->to.pid = mu_cost_listener((const struct sockaddr *)&b->to.agents, b->to.agents_len);
     return rv;
 }
 
@@ -319,16 +415,8 @@ static int beats(struct bench *b, const char *url, struct mu_err *err)
 
 static int storm(struct bench *b, const char *url, struct mu_err *err)
 {
-    int rv;
+    int rv = find_conductor(b, err);
 
-    if (mu_args_has(b->args, "conductor"))
-        return mu_err_set(err, MU_EINVAL,
-                          "storm kills the conductor: it starts one of its own, leave out "
-                          "--conductor");
-    if (b->beats.streams || b->beats.no_acks)
-        return mu_err_set(err, MU_EINVAL,
-                          "storm awaits the acks of datagrams: leave out --streams and --no-acks");
-    rv = find_conductor(b, err);
     return rv || stopped ? rv : mu_bench_storm(&b->to, &b->beats, &b->figures, err);
 }
 
@@ -353,10 +441,10 @@ static int store(struct bench *b, const char *url, struct mu_err *err)
 static const struct {
     const char *name;
     int (*run)(struct bench *b, const char *url, struct mu_err *err);
-    bool url;
+    unsigned kind;
 } kinds[] = {
-    {"beats", beats, false}, {"storm", storm, false}, {"api", api, false},
-    {"table", table, false}, {"store", store, true},
+    {"beats", beats, BEATS}, {"storm", storm, STORM}, {"api", api, API},
+    {"table", table, TABLE}, {"store", store, STORE},
 };
 
 static int measure(struct bench *b, size_t kind)
@@ -374,13 +462,14 @@ static int measure(struct bench *b, size_t kind)
         rv = mu_own_told(&b->own, "conductor", &err);
     }
     mu_own_clean(&b->own);
-    if (b->figures.n > 0 && (rv == 0 || stopped)) {
+    code = MU_EXIT_OK;
+    if (b->figures.n > 0 && (rv == 0 || rv == MU_ETIMEDOUT || stopped))
         code = print(b->args, kinds[kind].name, &b->figures);
-        return code == MU_EXIT_OK && stopped ? 128 + stopped : code;
-    }
-    if (stopped)
-        return 128 + stopped;
-    return mu_cli_fail_here(b->args, &err);
+    if (code == MU_EXIT_OK && stopped)
+        code = 128 + stopped;
+    else if (code == MU_EXIT_OK && rv)
+        code = mu_cli_fail_here(b->args, &err);
+    return code;
 }
 
 static int run(const struct mu_args *args)
@@ -397,9 +486,8 @@ static int run(const struct mu_args *args)
                   .warm = MU_SEC},
         .api = {.clients = 1, .limit = 1000}};
     const char *what = mu_args_operands(args)[0];
-    long server = -1, load = -1;
     size_t kind = 0;
-    int code = read_beats(args, &b.beats);
+    int code;
 
     b.to.ctx = &b;
     while (kind < sizeof(kinds) / sizeof(kinds[0]) && strcmp(kinds[kind].name, what) != 0)
@@ -407,50 +495,51 @@ static int run(const struct mu_args *args)
     if (kind == sizeof(kinds) / sizeof(kinds[0]))
         return mu_cli_fail(args, MU_EXIT_USAGE,
                            "\"%s\" is none of beats, storm, api, table, store URL", what);
-    if (kinds[kind].url != (mu_args_count(args) == 2))
-        return mu_cli_fail(
-            args, MU_EXIT_USAGE,
-            kinds[kind].url ? "%s needs the URL of an empty database" : "%s takes no URL", what);
+    if ((kinds[kind].kind == STORE) != (mu_args_count(args) == 2))
+        return mu_cli_fail(args, MU_EXIT_USAGE,
+                           kinds[kind].kind == STORE ? "%s needs the URL of an empty database"
+                                                     : "%s takes no URL",
+                           what);
+    code = check_kind(args, what, kinds[kind].kind);
     if (code == MU_EXIT_OK)
-        code = check_beats(args, &b.beats);
+        code = check_pairs(args);
     if (code == MU_EXIT_OK)
-        code = read_int(args, "clients", 1, 256, &b.api.clients);
+        code = read_beats(args, &b.beats);
     if (code == MU_EXIT_OK)
-        code = read_int(args, "limit", 1, 1000, &b.api.limit);
+        code = check_kills(args, &b.beats);
     if (code == MU_EXIT_OK)
-        code = read_int(args, "rows", 1, MU_BENCH_AGENTS_MAX, &b.api.rows);
+        code = read_api(args, &b.api);
     if (code == MU_EXIT_OK)
-        code = mu_args_int(args, "server-cpu", 0, CORES_MAX, &server);
-    if (code == MU_EXIT_OK)
-        code = mu_args_int(args, "load-cpu", 0, CORES_MAX, &load);
-    b.to.server_cpu = (int)server;
-    b.to.load_cpu = (int)load;
+        code = read_target(args, &b.to);
     return code ? code : measure(&b, kind);
 }
 
 static const struct mu_option options[] = {
-    {"agents", 'n', "NUMBER", "How many agents, or rows; rounded up to whole bundles [10000]"},
+    {"agents", 'n', "NUMBER",
+     "How many agents, or rows, to 4000000; rounded up to whole bundles [10000]"},
     {"bundle", 'b', "NUMBER", "Agents that one sender speaks for, in one beat: 1 to 280 [1]"},
-    {"interval", 'i', "TIME", "How often each agent reports [10s]"},
-    {"for", 0, "TIME", "How long is measured, once all have joined [10s]"},
-    {"warm", 0, "TIME", "How long they beat before that [1s]"},
-    {"rate", 0, "NUMBER", "Beats a second of all, evenly, whatever the interval"},
+    {"interval", 'i', "TIME", "How often each agent reports: 100ms to 1h [10s]"},
+    {"for", 0, "TIME", "How long is measured, once all have joined: 100ms to 1d [10s]"},
+    {"warm", 0, "TIME", "How long they beat before that, to 1d [1s]"},
+    {"rate", 0, "NUMBER", "Beats a second of all, evenly, whatever the interval; to 100000000"},
     {"saturate", 0, NULL, "Beat as fast as acks come back; with --no-acks, as fast as can be sent"},
-    {"outstanding", 0, "NUMBER", "Beats without an ack at once, with --saturate [1024]"},
+    {"outstanding", 0, "NUMBER",
+     "Beats without an ack at once, with --saturate, to 1000000 [1024]"},
     {"no-acks", 0, NULL, "Beats that want no ack"},
     {"streams", 0, NULL, "Beat over a stream for each sender, not by datagrams"},
     {"one-flow", 0, NULL,
      "Send all datagrams from one address, handed over together as UDP_SEGMENT allows"},
     {"sources", 0, "NUMBER",
-     "Addresses that senders have where the conductor is on 127.0.0.1, that one and on [1000]"},
+     "Addresses that senders have where the conductor is on 127.0.0.1, that one and "
+     "on: to 60000 [1000]"},
     {"kill", 0, "WHOM@TIME",
      "So many agents, or such a share, fall silent for good at that time after all have joined: "
      "1000@60s, 50%@2m; repeatable, in order"},
     {"killed-file", 0, "FILE", "Write who fell silent there, and the moment of the last beat (ms)",
      MU_WORDS_FILE},
     {"made-up", 0, NULL, "Let nobody join: for a server that answers any datagram"},
-    {"clients", 0, "NUMBER", "Readers at once, for api [1]"},
-    {"limit", 0, "NUMBER", "Agents a page, for api [1000]"},
+    {"clients", 0, "NUMBER", "Readers at once, for api: to 256 [1]"},
+    {"limit", 0, "NUMBER", "Agents a page, for api: to 1000 [1000]"},
     {"rows", 0, "NUMBER", "Agents after which a reader begins anew, for api [all]"},
     {"seed", 0, "NUMBER", "Decides the order of turns, and who falls silent [1]"},
     {"server-cpu", 0, "CORE", "Keep the conductor on this core, and tell how busy that is"},

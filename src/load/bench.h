@@ -65,7 +65,8 @@ int mu_bench_beats(struct mu_bench_target *to, const struct mu_bench_beats *beat
                    struct mu_figures *out, struct mu_err *err);
 
 /* All join at once, beat for two intervals; the conductor is killed and started again; until each
- * has been heard anew. Needs target.restart. */
+ * has been heard anew. Needs target.restart. MU_ETIMEDOUT when not all were: @out is whole, but has
+ * no time for it. */
 int mu_bench_storm(struct mu_bench_target *to, const struct mu_bench_beats *beats,
                    struct mu_figures *out, struct mu_err *err);
 

@@ -1,6 +1,7 @@
 /* joining (beating as they come in) -> the order of turns is drawn -> warm -> measured -> what is
  * on its way comes back. */
 #include <inttypes.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,7 +281,7 @@ int mu_bench_pin(const struct mu_bench_target *to, struct mu_err *err)
 /* --- storm --------------------------------------------------------------------------------------
  */
 
-/* How many agents the conductor calls down; -1 = it does not say. */
+/* How many agents the conductor calls down; untouched = it does not say. */
 static int count_down(const struct mu_bench_target *to, double *down, struct mu_err *err)
 {
     struct mu_bench_http http;
@@ -295,7 +296,7 @@ static int count_down(const struct mu_bench_target *to, double *down, struct mu_
     return rv;
 }
 
-/* How long until each was heard anew; -1 = not all were. */
+/* How long until each that lives was heard anew; -1 = not all were. */
 static int await_all(const struct mu_bench_target *to, struct mu_crew *crew, mu_time since,
                      mu_dur patience, mu_dur *took, struct mu_err *err)
 {
@@ -313,7 +314,7 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
 {
     mu_time killed, ready;
     struct mu_cost cost;
-    double down = -1;
+    double down = NAN;
     mu_dur took, back;
     int rv = mu_bench_join(to, crew, &took, err);
 
@@ -334,15 +335,18 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
         (rv = count_down(to, &down, err)) != 0)
         return rv;
     mu_figures_add(out, "ready_s", seconds(ready - killed), 3, "ready %s s after SIGKILL");
-    mu_figures_add(out, "back_s", back < 0 ? -1 : seconds(back), 3,
-                   back < 0 ? NULL : "all heard again %s s later");
-    if (back < 0)
-        mu_figures_say(out, "not all were heard again");
+    if (mu_crew_back(crew) == mu_crew_agents(crew))
+        mu_figures_add(out, "back_s", seconds(back), 3, "all heard again %s s later");
+    mu_figures_add(out, "back", mu_crew_back(crew), 0, NULL);
     mu_figures_add(out, "resyncs", (double)mu_crew_counts(crew)->resyncs, 0, "%s resyncs");
     mu_figures_add(out, "gone", (double)mu_crew_counts(crew)->gone, 0, "%s told to join anew");
     mu_figures_add(out, "down", down, 0, "%s down");
     mu_figures_add(out, "server_cpu_s", (double)cost.cpu / 1e9, 3, "server CPU %s s since");
     mu_figures_add(out, "server_memory_bytes", (double)cost.memory, 0, NULL);
+    if (mu_crew_back(crew) < mu_crew_agents(crew) && !*to->stop)
+        return mu_err_set(err, MU_ETIMEDOUT,
+                          "only %" PRIu32 " of %" PRIu32 " agents were heard again after the kill",
+                          mu_crew_back(crew), mu_crew_agents(crew));
     return 0;
 }
 

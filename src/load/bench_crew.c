@@ -424,14 +424,21 @@ static void wait_for(struct mu_crew *crew, enum mu_crew_mode mode, mu_time until
     (void)ppoll(fds, MU_ARRAY_LEN(fds), &wait, NULL);
 }
 
+static void owe_nothing(struct mu_crew *crew)
+{
+    crew->pace.at = mu_clock_now();
+    crew->pace.due = 0;
+}
+
 int mu_crew_run(struct mu_crew *crew, enum mu_crew_mode mode, mu_time until, struct mu_err *err)
 {
     mu_time now = mu_clock_now();
 
     crew->heard_at = now;
-    crew->pace.at = now; /* nothing is owed from another mode */
-    crew->pace.due = 0;
-    crew->pace.rate = mode == MU_CREW_PACED ? rate_of(crew) : 0;
+    if (mode != crew->mode)
+        owe_nothing(crew);
+    crew->mode = mode;
+    mu_pace_set(&crew->pace, mode == MU_CREW_PACED ? rate_of(crew) : 0, now);
     for (; now < until && !*crew->to->stop; now = mu_clock_now()) {
         bool all_in = crew->n == crew->total;
         bool more;
@@ -467,6 +474,7 @@ int mu_crew_shuffle(struct mu_crew *crew)
         if (mu_map_put(&crew->by_id, mu_map_hash_id(crew->senders[i].id), i))
             return MU_ENOMEM;
     crew->cursor = 0;
+    owe_nothing(crew);
     return 0;
 }
 
@@ -722,6 +730,11 @@ bool mu_crew_all_back(const struct mu_crew *crew, mu_time *when)
     return crew->nback == crew->living;
 }
 
+uint32_t mu_crew_back(const struct mu_crew *crew)
+{
+    return crew->nback * crew->want->bundle;
+}
+
 uint64_t mu_crew_skipped(const struct mu_crew *crew)
 {
     return crew->pace.skipped;
@@ -761,4 +774,5 @@ void mu_crew_reset(struct mu_crew *crew)
     memset(&crew->counts, 0, sizeof(crew->counts));
     memset(&crew->trips, 0, sizeof(crew->trips));
     crew->pace.skipped = 0;
+    owe_nothing(crew);
 }

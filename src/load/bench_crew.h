@@ -36,8 +36,10 @@ int mu_crew_new(struct mu_crew **out, const struct mu_bench_target *to,
                 const struct mu_bench_beats *want, struct mu_err *err);
 void mu_crew_free(struct mu_crew *crew);
 
-/* Goes on in this mode until @until, reads what comes in, joins who has not joined. Returns 0, or
- * why joining failed: MU_ETIMEDOUT when none got in for 30 s. */
+/* Goes on in this mode until @until, reads what comes in, joins who has not joined. Turns that fell
+ * due between two calls are owed, if the mode is the same and neither mu_crew_reset() nor
+ * mu_crew_shuffle() came between. Returns 0, or why joining failed: MU_ETIMEDOUT when none got in
+ * for 30 s. */
 int mu_crew_run(struct mu_crew *crew, enum mu_crew_mode mode, mu_time until, struct mu_err *err);
 
 /* Once all have joined: draws the order of turns. Returns 0 or MU_ENOMEM. */
@@ -50,9 +52,10 @@ uint32_t mu_crew_agents(const struct mu_crew *crew); /* of whole bundles */
 bool mu_crew_all_joined(const struct mu_crew *crew);
 uint32_t mu_crew_joined(const struct mu_crew *crew); /* agents */
 uint32_t mu_crew_living(const struct mu_crew *crew); /* agents */
-/* Senders that live and were acked in a later epoch than the one they joined in, and when the last
- * of them was. */
+/* Whether all senders that live were acked in a later epoch than the one they joined in, and when
+ * the last of them was. Where none lives, all are back. */
 bool mu_crew_all_back(const struct mu_crew *crew, mu_time *when);
+uint32_t mu_crew_back(const struct mu_crew *crew);    /* agents of such senders */
 uint64_t mu_crew_skipped(const struct mu_crew *crew); /* turns that came too late to be caught up */
 
 /* Acks that are still out count as unanswered, and are not waited for any more. */

@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/addr.h"
+
 #define PATIENCE_S 30
 #define ANSWER_MAX ((size_t)64 << 20)
 
@@ -32,6 +34,8 @@ void mu_bench_http_fini(struct mu_bench_http *http)
 static int dial(struct mu_bench_http *http, struct mu_err *err)
 {
     struct timeval patience = {.tv_sec = PATIENCE_S};
+    char text[128];
+    int why;
 
     if (http->fd >= 0)
         return 0;
@@ -42,8 +46,11 @@ static int dial(struct mu_bench_http *http, struct mu_err *err)
     setsockopt(http->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     if (connect(http->fd, http->sa, http->len) == 0)
         return 0;
+    why = errno;
     hang_up(http);
-    return mu_err_set(err, MU_EAGAIN, "the conductor's API does not answer: %s", strerror(errno));
+    return mu_err_set(err, MU_EAGAIN,
+                      "the conductor's API does not answer at %s: %s; --http says where it is",
+                      mu_addr_text_of(http->sa, http->len, text, sizeof(text)), strerror(why));
 }
 
 /* Reads more. Returns 0 or MU_EAGAIN. */

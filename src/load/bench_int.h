@@ -62,6 +62,7 @@ struct mu_crew {
     uint32_t sources; /* addresses; 1 = the socket's own */
 
     uint32_t cursor; /* whose turn is next */
+    enum mu_crew_mode mode;
     struct mu_pace pace;
     mu_dur interval; /* in force */
     uint32_t outstanding;

@@ -1,5 +1,6 @@
 /* The conductor's core by itself: what a beat, a sweep, a look-up cost without a socket, and what
  * memory an agent takes. Beats come in an order that was drawn, as they do from a fleet. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -178,7 +179,7 @@ static double find_some(struct table *t)
         host_of(t->order[i], host);
         found += mu_roster_find(roster, "bench", host) != MU_NO_SLOT;
     }
-    return found == n ? (double)(mu_clock_now() - began) / n : -1;
+    return found == n ? (double)(mu_clock_now() - began) / n : NAN;
 }
 
 /* ns a row, over all pages in order of name. */
@@ -242,13 +243,15 @@ static int measure(struct table *t, struct mu_figures *out, struct mu_err *err)
     mu_figures_add(out, "bytes_per_agent", memory_between(&before, &after) / t->n, 1,
                    "%s bytes each");
     mu_figures_add(out, "restore_ns", ns, 0, "restored in %s ns");
-    mu_figures_add(out, "first_beat_ns", *t->stop ? 0 : beat_all(t, 1), 0,
+    mu_figures_add(out, "first_beat_ns", *t->stop ? NAN : beat_all(t, 1), 0,
                    "first beat after a start %s ns");
-    mu_figures_add(out, "beat_ns", *t->stop ? 0 : beat_all(t, 2), 0,
+    mu_figures_add(out, "beat_ns", *t->stop ? NAN : beat_all(t, 2), 0,
                    "a lone beat with its ack %s ns");
-    mu_figures_add(out, "sweep_us", *t->stop ? 0 : sweep_all(t) / 1000, 1, "a sweep of all %s us");
-    mu_figures_add(out, "find_ns", *t->stop ? 0 : find_some(t), 0, "found by name in %s ns");
-    mu_figures_add(out, "listed_ns", *t->stop ? 0 : page_all(t), 1, "listed by name at %s ns each");
+    mu_figures_add(out, "sweep_us", *t->stop ? NAN : sweep_all(t) / 1000, 1,
+                   "a sweep of all %s us");
+    mu_figures_add(out, "find_ns", *t->stop ? NAN : find_some(t), 0, "found by name in %s ns");
+    mu_figures_add(out, "listed_ns", *t->stop ? NAN : page_all(t), 1,
+                   "listed by name at %s ns each");
     if ((rv = mu_cost_read(getpid(), &after, err)) != 0)
         return rv;
     mu_figures_add(out, "bytes_per_agent_listed", memory_between(&before, &after) / t->n, 1, NULL);

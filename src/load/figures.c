@@ -47,7 +47,7 @@ void mu_figures_add(struct mu_figures *f, const char *key, double value, int dig
 
     assert(f->n < MU_FIGURES_MAX && strlen(key) < sizeof(figure->key));
     if (!isfinite(value) || fabs(value) > 1e18)
-        value = 0; /* of nothing: 0 beats have no price */
+        return; /* of nothing: 0 beats have no price */
     strcpy(figure->key, key);
     figure->value = value;
     figure->digits = digits;
@@ -67,6 +67,8 @@ void mu_figures_spread(struct mu_figures *f, const char *key, const struct mu_hi
 
     snprintf(name, sizeof(name), "%s_n", key);
     mu_figures_add(f, name, (double)hist->n, 0, NULL);
+    if (hist->n == 0)
+        return;
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
         double us = (double)mu_hist_at(hist, marks[i].part) / 1000;
         size_t n = strlen(all);
@@ -76,6 +78,6 @@ void mu_figures_spread(struct mu_figures *f, const char *key, const struct mu_hi
         snprintf(all + n, sizeof(all) - n, "%s%s", i ? " / " : "",
                  in_groups(us, us < 100 ? 1 : 0, number));
     }
-    if (hist->n && says)
+    if (says)
         say_number(f, says, all);
 }

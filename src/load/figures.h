@@ -21,11 +21,12 @@ struct mu_figures {
 };
 
 /* Adds @value. @says tells people: "%s beats/s", in which %s is the number; NULL = machines alone.
- * More than MU_FIGURES_MAX are a bug. */
+ * What is no number, as a price of nothing, is left out. More than MU_FIGURES_MAX are a bug. */
 void mu_figures_add(struct mu_figures *f, const char *key, double value, int digits,
                     const char *says);
 
-/* Adds KEY_n and, in us, KEY_p50_us, p90, p99, p999 and max of @hist, whose values are ns. */
+/* Adds KEY_n and, in us, KEY_p50_us, p90, p99, p999 and max of @hist, whose values are ns;
+ * of an empty one only KEY_n. */
 void mu_figures_spread(struct mu_figures *f, const char *key, const struct mu_hist *hist,
                        const char *says);
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -13,6 +14,7 @@ from lib import tap, wait
 from lib.conductor import MUSTER, Conductor, Port, clean_env, muster
 from lib.wait import SANITIZED
 
+RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../bench/run.py')
 N = 60 if SANITIZED else 200
 SPREAD = [f'ack_{mark}_us' for mark in ('p50', 'p90', 'p99', 'p999', 'max')]
 
@@ -75,6 +77,19 @@ class Bench(unittest.TestCase):
         self.assertGreaterEqual(got['resyncs'], N)
         self.assertGreater(got['back_s'], 0)
         self.assertGreater(got['ready_s'], 0)
+
+    def test_a_storm_of_few_ends_too(self):
+        got = self.bench('storm', '-n', '20', '--interval', '500ms')  # a turn each 25 ms
+        self.assertEqual((got['back'], got['gone']), (20, 0))
+        if not SANITIZED:
+            self.assertLess(got['back_s'], 5)
+
+    def test_a_figure_of_nothing_is_left_out(self):
+        args = ('beats', '-n', '1', '--interval', '1h', '--for', '100ms', '--warm', '0s')
+        got = self.bench(*args)
+        self.assertEqual((got['sent'], got['ack_n']), (0, 0))
+        self.assertFalse({'server_cpu_us_per_beat', 'ack_p50_us', 'load_cpu_us_per_beat'} & set(got))
+        self.assertNotIn('us a beat', self.raw(*args).stdout)
 
     def test_readers_page_through_all(self):
         got = self.bench('api', '-n', str(N), '-b', '10', '--clients', '2', '--limit', '20', '--for', '1s')
@@ -189,13 +204,36 @@ class Bench(unittest.TestCase):
                            (('storm', '--conductor', '127.0.0.1:1'), '--conductor'),
                            (('storm', '--streams'), '--streams'),
                            (('beats', '--conductor', '127.0.0.1:1', '--store', 'memory:'), '--store'),
-                           (('beats', '--interval', '1ms'), '--interval')):
+                           (('storm', '--kill', '5@1s'), '--kill is not for storm'),
+                           (('storm', '--saturate'), '--saturate is not for storm'),
+                           (('table', '--streams'), '--streams is not for table'),
+                           (('table', '--store', 'memory:'), '--store is not for table'),
+                           (('store', 'memory:', '--pid', '1'), '--pid is not for store'),
+                           (('beats', '--clients', '2'), '--clients is not for beats'),
+                           (('api', '--outstanding', '2'), '--outstanding is not for api'),
+                           (('beats', '--outstanding', '2'), '--outstanding does nothing without --saturate'),
+                           (('beats', '--killed-file', 'x'), '--killed-file does nothing without --kill'),
+                           (('beats', '--http', '127.0.0.1:1'), '--http does nothing without --conductor'),
+                           (('beats', '--conductor', '127.0.0.1:1', '--pid', 'x'), '--pid "x"'),
+                           (('beats', '--kill', '5@11s'), '--kill "5@11s" comes too late: --warm 1s and --for 10s'),
+                           (('beats', '--server-cpu', '1024'), '--server-cpu "1024" is no whole number from 0 to'),
+                           (('beats', '--for', '25h'), '--for "25h" is not from 100ms to 1d'),
+                           (('beats', '--interval', '1ms'), '--interval "1ms" is not from 100ms to 1h')):
             done = self.raw(*args, code=2)
             self.assertIn(told, done.stderr)
             self.assertEqual(done.stderr.count('\n'), 1)
 
+    def test_the_script_of_all_measurements_measures_nothing_it_does_not_know(self):
+        for args, code, told in ((('--help',), 0, 'growth'), (('growht',), 2, '"growht": NAME is one of side'),
+                                 (('growth', '--rows', '5'), 2, '--rows')):
+            done = subprocess.run([sys.executable, RUN, *args], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=wait.PATIENCE, check=False, env=self.env)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(told, ' '.join((done.stdout + done.stderr).split()))
+
     def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(self):
-        done = self.raw('beats', '-n', '5', '--for', '1h', '--killed-file', '/dev/null/x', code=6)
+        done = self.raw('beats', '-n', '5', '--for', '1h', '--kill', '1@1s', '--killed-file', '/dev/null/x',
+                        code=6)
         self.assertIn('/dev/null/x', done.stderr)
 
     def test_the_conductor_says_why_it_refuses(self):
@@ -213,6 +251,7 @@ class Bench(unittest.TestCase):
         self.addCleanup(port.close)
         done = self.raw('beats', '-n', '5', '--conductor', f'127.0.0.1:{port.number}',
                         '--http', f'127.0.0.1:{port.number}', code=5)
+        self.assertRegex(done.stderr, rf'at 127\.0\.0\.1:{port.number}: .*--http.*\n\Z')
         self.assertEqual(done.stderr.count('\n'), 1)
 
 
