@@ -1,6 +1,10 @@
 /* The way of a wake: poll says readable -> one batch after the other -> the rest is left to the
  * next turn of the loop after WAKE_MAX datagrams, so that timers run and others are read.
  *
+ * Where a wake finds many, more are on their way: the next is not by poll, which would come for a
+ * few of them, but a ms later for all that have come by then. So a busy socket costs less for each
+ * datagram, and nobody waits longer than for a network's own jitter.
+ *
  * A mark is passed when each socket has been found empty since, or has given as many messages as it
  * can have held. Whoever asks for a mark while one is on its way gets the next, which begins when
  * that one has been passed: so each of them ends, however fast more arrives. */
@@ -20,16 +24,20 @@
 #include "transport/datagrams.h"
 
 #define WAKE_MAX   512 /* datagrams; one batch goes beyond it */
+#define MANY       8   /* datagrams in a wake, after which the socket is read by time */
+#define PAUSE_MS   1
 #define CHARGE_MIN 512 /* bytes, less than the kernel charges for the smallest datagram */
 
 struct udp_socket {
     uv_poll_t poll;
+    uv_timer_t pause; /* active: read when it is over, and poll rests */
     struct mu_udp *udp;
     struct udp_socket *prev, *next;
     int fd;
     uint32_t drops; /* the kernel's count when last asked; it wraps */
     int receive_buffer;
     size_t owed; /* messages, at most, before the mark that is on its way is passed */
+    bool half_gone;
 };
 
 struct mu_udp {
@@ -70,8 +78,8 @@ void mu_udp_free(struct mu_udp *udp)
     mu_free(udp);
 }
 
-/* Reads a bounded number; no further than to the mark if @to_mark. */
-static void wake(struct udp_socket *s, bool to_mark)
+/* Reads a bounded number; no further than to the mark if @to_mark. Returns how many. */
+static unsigned wake(struct udp_socket *s, bool to_mark)
 {
     unsigned count = 0, n;
 
@@ -79,11 +87,26 @@ static void wake(struct udp_socket *s, bool to_mark)
         n = mu_datagrams_turn(s->udp->datagrams, s->fd, &count);
         s->owed = n < MU_BATCH || s->owed < n ? 0 : s->owed - n;
     } while (n == MU_BATCH && count < WAKE_MAX && (s->owed || !to_mark));
+    return count;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct udp_socket *s = timer->data;
+    unsigned count = wake(s, false);
+
+    if (count >= MANY && count < WAKE_MAX)
+        return; /* it repeats */
+    uv_timer_stop(timer);
+    uv_poll_start(&s->poll, UV_READABLE, on_readable);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct udp_socket *s = poll->data;
+    unsigned count;
 
     (void)events;
     if (status < 0) { /* libuv has stopped the poll; the error is the socket's, and is read away */
@@ -92,7 +115,11 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         (void)getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
         uv_poll_start(poll, UV_READABLE, on_readable);
     }
-    wake(s, false);
+    count = wake(s, false);
+    if (count < MANY || count >= WAKE_MAX)
+        return;
+    uv_poll_stop(poll);
+    uv_timer_start(&s->pause, on_pause_over, PAUSE_MS, PAUSE_MS);
 }
 
 static int memory_of(int fd, uint32_t mem[SK_MEMINFO_VARS])
@@ -167,7 +194,7 @@ bool mu_udp_passed(struct mu_udp *udp, uint64_t mark)
     while (udp->passed < mark) {
         DL_FOREACH(udp->sockets, s)
         if (s->owed)
-            wake(s, true);
+            (void)wake(s, true);
         DL_FOREACH(udp->sockets, s)
         if (s->owed)
             return false;
@@ -193,7 +220,8 @@ int mu_udp_add(struct mu_udp *udp, int fd, struct mu_err *err)
     }
     s->udp = udp;
     s->fd = fd;
-    s->poll.data = s;
+    uv_timer_init(udp->loop, &s->pause);
+    s->poll.data = s->pause.data = s;
     if (memory_of(fd, mem) == 0)
         s->drops = mem[SK_MEMINFO_DROPS];
     /* Refused before Linux 5.0: then each message is one datagram. */
@@ -201,7 +229,7 @@ int mu_udp_add(struct mu_udp *udp, int fd, struct mu_err *err)
     s->receive_buffer = mu_socket_has_receive_buffer(fd);
     uv_poll_start(&s->poll, UV_READABLE, on_readable);
     DL_APPEND(udp->sockets, s);
-    udp->handles++;
+    udp->handles += 2;
     return 0;
 }
 
@@ -211,12 +239,16 @@ static void handle_gone(struct mu_udp *udp)
         udp->closed(udp->closed_ctx);
 }
 
-static void socket_gone(uv_handle_t *handle)
+/* Of its poll, and of its pause. */
+static void part_gone(uv_handle_t *handle)
 {
     struct udp_socket *s = handle->data;
     struct mu_udp *udp = s->udp;
 
-    mu_free(s);
+    if (s->half_gone)
+        mu_free(s);
+    else
+        s->half_gone = true;
     handle_gone(udp);
 }
 
@@ -240,7 +272,8 @@ void mu_udp_close(struct mu_udp *udp, void (*closed)(void *ctx), void *ctx)
         DL_DELETE(udp->sockets, s);
         uv_poll_stop(&s->poll);
         close(s->fd);
-        uv_close((uv_handle_t *)&s->poll, socket_gone);
+        uv_close((uv_handle_t *)&s->poll, part_gone);
+        uv_close((uv_handle_t *)&s->pause, part_gone);
     }
     uv_close((uv_handle_t *)&udp->tell, tell_gone);
 }

@@ -573,6 +573,26 @@ static void where_the_kernel_refuses_runs_answers_leave_one_by_one(void **state)
     end(w);
 }
 
+/* Many at once are read by time, and then poll must tell of one again. */
+static void one_is_read_after_many(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){.receive_buffer = 4 << 20});
+    uint8_t beat[20] = {0};
+    unsigned sent = 0;
+    int udp;
+
+    (void)state;
+    listen_on(w, "127.0.0.1:0");
+    udp = dial_ip(w, SOCK_DGRAM, "127.0.0.1");
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < (round % 2 ? 1 : 100); i++, sent++)
+            assert_int_equal(send(udp, beat, sizeof(beat), 0), sizeof(beat));
+        AWAIT(w, w->datagrams == sent);
+    }
+    close(udp);
+    end(w);
+}
+
 static size_t on_datagram_told_of(void *ctx, const uint8_t *in, size_t n, uint64_t from,
                                   mu_time now, uint8_t *out)
 {
@@ -1348,6 +1368,7 @@ int main(void)
         cmocka_unit_test(answers_to_one_sender_leave_joined_though_he_sent_apart),
         cmocka_unit_test(more_answers_than_there_is_room_for_all_leave),
         cmocka_unit_test(where_the_kernel_refuses_runs_answers_leave_one_by_one),
+        cmocka_unit_test(one_is_read_after_many),
         cmocka_unit_test(each_datagram_is_told_of_ahead_and_in_order),
         cmocka_unit_test(each_datagram_is_read_or_counted_as_dropped),
         cmocka_unit_test(all_that_had_arrived_is_read_before_its_mark_is_passed),
