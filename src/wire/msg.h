@@ -56,15 +56,16 @@ enum mu_ack_status {
 struct mu_beat {
     uint64_t session;
     uint32_t epoch;
-    uint64_t seq;     /* grows with each sealed message of the session, datagram or stream; 48 bits */
+    uint64_t seq; /* grows with each sealed message of the session, datagram or stream; 48 bits */
     uint64_t sent_ms; /* the agent's BOOTTIME */
     uint8_t path;     /* 0 = datagram, 1 = stream */
     uint8_t health;   /* MU_HEALTH_* */
     uint16_t n;
     uint32_t indexes[MU_INDEXES_MAX];
 };
-#define MU_HEALTH_LATE  1 /* the sender itself was late with this beat: by over half an interval */
-#define MU_HEALTH_QUIET 2 /* he wants no ack where all is well: he holds no lease, and repeats none */
+#define MU_HEALTH_LATE 1 /* the sender itself was late with this beat: by over half an interval */
+#define MU_HEALTH_QUIET                                                                            \
+    2 /* he wants no ack where all is well: he holds no lease, and repeats none */
 
 struct mu_ack {
     uint64_t session;
