@@ -1,12 +1,17 @@
 #include "base/map.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 
-#define CAP_MIN 16
+#define CAP_MIN    16
+#define MOVE_A_PUT 16 /* places; after a third of the puts to the next growth all have moved */
+
+/* What stands in a place: EMPTY, as in fresh memory, or a slot + 1; in the old table also LEFT, by
+ * one that has moved or was deleted, so that a search goes on. */
+#define EMPTY 0
+#define LEFT  UINT32_MAX
 
 void mu_map_init(struct mu_map *map, mu_map_eq_fn eq, mu_map_hash_fn hash, const void *ctx)
 {
@@ -16,6 +21,7 @@ void mu_map_init(struct mu_map *map, mu_map_eq_fn eq, mu_map_hash_fn hash, const
 void mu_map_fini(struct mu_map *map)
 {
     mu_free(map->slots);
+    mu_free(map->old);
     mu_map_init(map, map->eq, map->hash, map->ctx);
 }
 
@@ -31,36 +37,73 @@ static size_t next_of(size_t cap, size_t i)
     return i + 1 == cap ? 0 : i + 1;
 }
 
-uint32_t mu_map_find(const struct mu_map *map, uint64_t hash, const void *key)
+static uint32_t find_in(const struct mu_map *map, const uint32_t *slots, size_t cap, uint64_t hash,
+                        const void *key)
 {
-    if (map->cap == 0)
+    if (cap == 0)
         return MU_MAP_NONE;
-    for (size_t i = home_of(map->cap, hash); map->slots[i] != MU_MAP_NONE; i = next_of(map->cap, i))
-        if (map->eq(map->ctx, map->slots[i], key))
-            return map->slots[i];
+    for (size_t i = home_of(cap, hash); slots[i] != EMPTY; i = next_of(cap, i))
+        if (slots[i] != LEFT && map->eq(map->ctx, slots[i] - 1, key))
+            return slots[i] - 1;
     return MU_MAP_NONE;
 }
 
-static void place(uint32_t *slots, size_t cap, uint64_t hash, uint32_t value)
+uint32_t mu_map_find(const struct mu_map *map, uint64_t hash, const void *key)
 {
-    size_t i = home_of(cap, hash);
+    uint32_t found = find_in(map, map->slots, map->cap, hash, key);
 
-    while (slots[i] != MU_MAP_NONE)
-        i = next_of(cap, i);
-    slots[i] = value;
+    if (found == MU_MAP_NONE)
+        found = find_in(map, map->old, map->old_cap, hash, key);
+    return found;
 }
 
-static int resize(struct mu_map *map, size_t cap)
+/* The place of @value, or @cap. */
+static size_t place_of(const uint32_t *slots, size_t cap, uint64_t hash, uint32_t value)
 {
-    uint32_t *slots = mu_realloc(NULL, cap, sizeof(*slots));
+    if (cap == 0)
+        return cap;
+    for (size_t i = home_of(cap, hash); slots[i] != EMPTY; i = next_of(cap, i))
+        if (slots[i] == value + 1)
+            return i;
+    return cap;
+}
+
+static void place(struct mu_map *map, uint64_t hash, uint32_t value)
+{
+    size_t i = home_of(map->cap, hash);
+
+    while (map->slots[i] != EMPTY)
+        i = next_of(map->cap, i);
+    map->slots[i] = value + 1;
+}
+
+/* Takes over what stands in the next @n places of the old table. */
+static void move(struct mu_map *map, size_t n)
+{
+    for (; n > 0 && map->old_at < map->old_cap; n--, map->old_at++) {
+        uint32_t *from = &map->old[map->old_at];
+
+        if (*from == EMPTY || *from == LEFT)
+            continue;
+        place(map, map->hash(map->ctx, *from - 1), *from - 1);
+        *from = LEFT;
+    }
+    if (map->old_at < map->old_cap)
+        return;
+    mu_free(map->old);
+    map->old = NULL;
+    map->old_cap = map->old_at = 0;
+}
+
+static int grow(struct mu_map *map, size_t cap)
+{
+    uint32_t *slots = mu_calloc(cap, sizeof(*slots));
 
     if (!slots)
         return MU_ENOMEM;
-    memset(slots, 0xFF, cap * sizeof(*slots)); /* MU_MAP_NONE everywhere */
-    for (size_t i = 0; i < map->cap; i++)
-        if (map->slots[i] != MU_MAP_NONE)
-            place(slots, cap, map->hash(map->ctx, map->slots[i]), map->slots[i]);
-    mu_free(map->slots);
+    move(map, map->old_cap);
+    map->old = map->slots;
+    map->old_cap = map->cap;
     map->slots = slots;
     map->cap = cap;
     return 0;
@@ -70,26 +113,30 @@ int mu_map_reserve(struct mu_map *map)
 {
     if ((map->len + 1) * 4 <= map->cap * 3)
         return 0;
-    return resize(map, map->cap ? map->cap + map->cap / 2 : CAP_MIN);
+    return grow(map, map->cap ? map->cap + map->cap / 2 : CAP_MIN);
 }
 
 int mu_map_reserve_all(struct mu_map *map, size_t n)
 {
     size_t cap = n + (2 * n + 4) / 5; /* with room for some more */
+    int rv = grow(map, cap > CAP_MIN ? cap : CAP_MIN);
 
     assert(map->len == 0);
-    return resize(map, cap > CAP_MIN ? cap : CAP_MIN);
+    if (rv == 0)
+        move(map, map->old_cap);
+    return rv;
 }
 
 int mu_map_put(struct mu_map *map, uint64_t hash, uint32_t value)
 {
     int rv = mu_map_reserve(map);
 
-    assert(value != MU_MAP_NONE);
+    assert(value <= MU_MAP_MAX);
     if (rv)
         return rv;
-    place(map->slots, map->cap, hash, value);
+    place(map, hash, value);
     map->len++;
+    move(map, MOVE_A_PUT);
     return 0;
 }
 
@@ -103,29 +150,29 @@ static size_t way(size_t cap, size_t from, size_t to)
  * early: a slot whose home lies cyclically in (gap, i] stays. */
 static void close_gap(struct mu_map *map, size_t gap)
 {
-    for (size_t i = next_of(map->cap, gap); map->slots[i] != MU_MAP_NONE;
-         i = next_of(map->cap, i)) {
-        size_t home = home_of(map->cap, map->hash(map->ctx, map->slots[i]));
+    for (size_t i = next_of(map->cap, gap); map->slots[i] != EMPTY; i = next_of(map->cap, i)) {
+        size_t home = home_of(map->cap, map->hash(map->ctx, map->slots[i] - 1));
 
         if (way(map->cap, home, i) < way(map->cap, gap, i))
             continue;
         map->slots[gap] = map->slots[i];
         gap = i;
     }
-    map->slots[gap] = MU_MAP_NONE;
+    map->slots[gap] = EMPTY;
 }
 
 bool mu_map_del(struct mu_map *map, uint64_t hash, uint32_t value)
 {
-    if (map->cap == 0)
-        return false;
-    for (size_t i = home_of(map->cap, hash); map->slots[i] != MU_MAP_NONE;
-         i = next_of(map->cap, i)) {
-        if (map->slots[i] != value)
-            continue;
+    size_t i = place_of(map->slots, map->cap, hash, value);
+
+    if (i < map->cap) {
         close_gap(map, i);
-        map->len--;
-        return true;
+    } else {
+        i = place_of(map->old, map->old_cap, hash, value);
+        if (i == map->old_cap)
+            return false;
+        map->old[i] = LEFT;
     }
-    return false;
+    map->len--;
+    return true;
 }

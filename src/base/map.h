@@ -1,8 +1,9 @@
 /* map.h - a hash table of u32 slots over keys that are kept elsewhere.
  *
- * Open addressing with linear probing and backward-shift deletion, between half and 3/4 full. The
- * caller hashes (mu_siphash64() with a secret key where the key comes from outside; the low 32 bits
- * are looked at) and compares. */
+ * Open addressing with linear probing and backward-shift deletion, between half and 3/4 full. It
+ * grows without a pause: each put takes a few slots over from the smaller table. The caller hashes
+ * (mu_siphash64() with a secret key where the key comes from outside; the low 32 bits are looked
+ * at) and compares. */
 #ifndef MU_BASE_MAP_H
 #define MU_BASE_MAP_H
 
@@ -10,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MU_MAP_NONE UINT32_MAX /* no slot; may not be stored */
+#define MU_MAP_NONE UINT32_MAX       /* no slot */
+#define MU_MAP_MAX  (UINT32_MAX - 2) /* the highest slot that may be stored */
 
 /* Whether slot @value has the key that is looked for. */
 typedef bool (*mu_map_eq_fn)(const void *ctx, uint32_t value, const void *key);
@@ -20,6 +22,8 @@ typedef uint64_t (*mu_map_hash_fn)(const void *ctx, uint32_t value);
 struct mu_map {
     uint32_t *slots;
     size_t cap, len;
+    uint32_t *old;          /* the smaller table, while some are still in it; NULL = none */
+    size_t old_cap, old_at; /* those before .old_at have been taken over */
     mu_map_eq_fn eq;
     mu_map_hash_fn hash;
     const void *ctx;

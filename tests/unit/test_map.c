@@ -11,6 +11,7 @@ struct world {
     uint64_t keys[SLOTS];
     bool there[SLOTS];
     unsigned bits;
+    size_t hashed; /* calls of hash() */
 };
 
 static uint64_t hash_of(const struct world *w, uint64_t key)
@@ -28,8 +29,9 @@ static bool eq(const void *ctx, uint32_t value, const void *key)
 
 static uint64_t hash(const void *ctx, uint32_t value)
 {
-    const struct world *w = ctx;
+    struct world *w = (struct world *)ctx;
 
+    w->hashed++;
     return hash_of(w, w->keys[value]);
 }
 
@@ -105,6 +107,27 @@ static void map_closes_a_gap_across_its_end(void **state)
         w.there[i] = false;
         agrees(&w);
     }
+    mu_map_fini(&w.map);
+}
+
+/* What a put costs is bounded, since it may be that of an agent who joins with a million others. */
+static void map_grows_by_a_few_a_put(void **state)
+{
+    struct world w;
+    size_t grown = 0;
+
+    init(&w, 63);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        uint64_t h = hash_of(&w, w.keys[i]);
+        size_t cap = w.map.cap;
+        w.hashed = 0;
+        assert_int_equal(mu_map_put(&w.map, h, i), 0);
+        grown += w.map.cap > cap;
+        assert_in_range(w.hashed, 0, 16);
+        w.there[i] = true;
+        agrees(&w);
+    }
+    assert_true(grown > 5);
     mu_map_fini(&w.map);
 }
 
@@ -184,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(map_agrees_with_a_plain_array),
         cmocka_unit_test(map_closes_a_gap_across_its_end),
+        cmocka_unit_test(map_grows_by_a_few_a_put),
         cmocka_unit_test(map_that_is_empty_finds_nothing),
         cmocka_unit_test(map_deletes_the_value_and_not_its_neighbour),
         cmocka_unit_test(map_reserve_makes_the_next_put_safe),
