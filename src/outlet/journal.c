@@ -263,12 +263,14 @@ static bool has_room(const struct mu_journal *journal)
  * over batches too. */
 static void take_events(struct mu_journal *journal)
 {
+    size_t left = MU_JOURNAL_BATCH_PROPOSALS;
+
     while (has_room(journal)) {
         const struct mu_event *event = mu_backlog_first(&journal->backlog);
         const struct mu_proposal *proposal = journal->first;
 
         if (proposal && (!event || proposal->change.event.seq < event->seq)) {
-            if (take_proposal(journal))
+            if (left-- == 0 || take_proposal(journal))
                 return;
         } else if (event) {
             take_event(journal, event);

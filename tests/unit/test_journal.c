@@ -480,6 +480,19 @@ static void a_batch_has_a_bound_of_rows(void **state)
     assert_int_equal(flaky.nrows, 1);
 }
 
+static void a_batch_has_a_bound_of_proposals(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot = add_agent(f, 1);
+
+    flaky_freeze(ON_COMMIT, true);
+    for (uint64_t ticket = 1; ticket <= MU_JOURNAL_BATCH_PROPOSALS + 2; ticket++)
+        disable(f, ticket, slot); /* the first one keeps the store busy */
+    flaky_freeze(ON_COMMIT, false);
+    TURN_UNTIL(&f->loop, f->nanswers == MU_JOURNAL_BATCH_PROPOSALS + 2);
+    assert_int_equal(flaky_count(ON_COMMIT), 3);
+}
+
 static void a_state_is_not_stored_before_its_event(void **state)
 {
     struct fixture *f = *state;
@@ -970,6 +983,7 @@ int main(void)
         TEST(a_verdict_is_no_whole_row),
         TEST(an_agent_is_in_a_batch_once),
         TEST(a_batch_has_a_bound_of_rows),
+        TEST(a_batch_has_a_bound_of_proposals),
         TEST(a_state_is_not_stored_before_its_event),
         TEST(a_lost_event_and_one_that_waits_are_of_one_agent),
         TEST(a_row_may_change_without_an_event),
