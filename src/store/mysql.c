@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/plugin.h"
 #include "base/rng.h"
+#include "store/words.h"
 
 #define TOLD_MAX 5000 /* rows that the server is told of before it changes them */
 
@@ -457,41 +458,16 @@ static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *m
     return mu_mysql_end(db, rv, err);
 }
 
-static int bad_row(struct mu_err *err, MYSQL_ROW row, const char *column, const char *value)
-{
-    return mu_err_set(err, MU_ECORRUPT, "row %s has %s '%.40s', which is none", row[0], column,
-                      value);
-}
-
-/* The words that people read become codes again. */
-static int read_words(MYSQL_ROW from, struct mu_row *row, struct mu_who *who, struct mu_err *err)
-{
-    const char *uuid = from[1], *status = from[7], *state = from[20], *reason = from[21];
-    int state_code = mu_state_parse(state), reason_code = mu_reason_parse(reason);
-
-    if (mu_uuid_parse(uuid, who->uuid))
-        return bad_row(err, from, "uuid", uuid);
-    if (strcmp(status, "enabled") != 0 && strcmp(status, "disabled") != 0)
-        return bad_row(err, from, "status", status);
-    if (state_code < 0 || state_code == MU_UNKNOWN)
-        return bad_row(err, from, "state", state);
-    if (reason_code < 0)
-        return bad_row(err, from, "state_reason", reason);
-    row->disabled = *status == 'd';
-    row->state = (enum mu_state)state_code;
-    row->state_reason = (enum mu_reason)reason_code;
-    return 0;
-}
-
 static int read_row(MYSQL_ROW from, struct mu_row *row, struct mu_who *who, struct mu_err *err)
 {
-    uint64_t id = number(from[0]);
+    const struct mu_words words = {.id = (int64_t)number(from[0]),
+                                   .uuid = from[1],
+                                   .status = from[7],
+                                   .state = from[20],
+                                   .reason = from[21]};
 
-    if (id < 1 || id >= UINT32_MAX)
-        return bad_row(err, from, "id", from[0]);
     *who = (struct mu_who){.binary = from[2], .host = from[3]};
     *row = (struct mu_row){
-        .id = (uint32_t)id,
         .zone = from[4],
         .labels = from[5],
         .version = from[6],
@@ -509,7 +485,7 @@ static int read_row(MYSQL_ROW from, struct mu_row *row, struct mu_who *who, stru
         .report_count = number(from[19]),
         .state_since = strtoll(from[22], NULL, 10),
     };
-    return read_words(from, row, who, err);
+    return mu_words_read(&words, row, who, err);
 }
 
 static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)

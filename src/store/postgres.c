@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/plugin.h"
 #include "base/rng.h"
+#include "store/words.h"
 
 /* ---- writing: in row order, which is that of the pages, and in pieces ---- */
 
@@ -430,48 +431,17 @@ static int64_t int_of(const struct fields *fields, int i)
                : 0;
 }
 
-static int bad_row(struct mu_err *err, const struct fields *fields, const char *column,
-                   const char *value)
-{
-    return mu_err_set(err, MU_ECORRUPT, "row %lld has %s '%.40s', which is none",
-                      (long long)int_of(fields, 0), column, value);
-}
-
-/* The words that people read become codes again. */
-static int read_words(const struct fields *fields, struct mu_row *row, struct mu_who *who,
-                      struct mu_err *err)
-{
-    const char *uuid = text_of(fields, 1), *status = text_of(fields, 7);
-    const char *state = text_of(fields, 20), *reason = text_of(fields, 21);
-    int state_code = mu_state_parse(state), reason_code = mu_reason_parse(reason);
-
-    if (mu_uuid_parse(uuid, who->uuid))
-        return bad_row(err, fields, "uuid", uuid);
-    if (strcmp(status, "enabled") != 0 && strcmp(status, "disabled") != 0)
-        return bad_row(err, fields, "status", status);
-    if (state_code < 0 || state_code == MU_UNKNOWN)
-        return bad_row(err, fields, "state", state);
-    if (reason_code < 0)
-        return bad_row(err, fields, "state_reason", reason);
-    row->disabled = *status == 'd';
-    row->state = (enum mu_state)state_code;
-    row->state_reason = (enum mu_reason)reason_code;
-    return 0;
-}
-
 static int read_row(const struct fields *fields, struct mu_row *row, struct mu_who *who,
                     struct mu_err *err)
 {
-    int64_t id = int_of(fields, 0);
-    char text[24];
+    const struct mu_words words = {.id = int_of(fields, 0),
+                                   .uuid = text_of(fields, 1),
+                                   .status = text_of(fields, 7),
+                                   .state = text_of(fields, 20),
+                                   .reason = text_of(fields, 21)};
 
-    if (id < 1 || id >= UINT32_MAX) {
-        snprintf(text, sizeof(text), "%lld", (long long)id);
-        return bad_row(err, fields, "id", text);
-    }
     *who = (struct mu_who){.binary = text_of(fields, 2), .host = text_of(fields, 3)};
     *row = (struct mu_row){
-        .id = (uint32_t)id,
         .zone = text_of(fields, 4),
         .labels = text_of(fields, 5),
         .version = text_of(fields, 6),
@@ -489,7 +459,7 @@ static int read_row(const struct fields *fields, struct mu_row *row, struct mu_w
         .report_count = (uint64_t)int_of(fields, 19),
         .state_since = int_of(fields, 22),
     };
-    return read_words(fields, row, who, err);
+    return mu_words_read(&words, row, who, err);
 }
 
 /* One message of the load: a row, or the end mark. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "store/drivers.h"
+#include "store/words.h"
 
 /* The log is copied back when it has this many pages, of 4 KiB. A flood writes the same pages again
  * and again, so that it pays to wait; who has a small fleet shall not have a large log. */
@@ -278,43 +279,16 @@ static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *m
 
 /* ---- reading ---- */
 
-static int bad_row(struct mu_err *err, sqlite3_stmt *stmt, const char *column, const char *value)
-{
-    return mu_err_set(err, MU_ECORRUPT, "row %lld has %s '%.40s', which is none",
-                      (long long)sqlite3_column_int64(stmt, 0), column, value);
-}
-
-/* The words that people read become codes again. */
-static int read_words(sqlite3_stmt *stmt, struct mu_row *row, struct mu_who *who,
-                      struct mu_err *err)
-{
-    const char *uuid = column_text(stmt, 1), *status = column_text(stmt, 7);
-    const char *state = column_text(stmt, 20), *reason = column_text(stmt, 21);
-    int state_code = mu_state_parse(state), reason_code = mu_reason_parse(reason);
-
-    if (mu_uuid_parse(uuid, who->uuid))
-        return bad_row(err, stmt, "uuid", uuid);
-    if (strcmp(status, "enabled") != 0 && strcmp(status, "disabled") != 0)
-        return bad_row(err, stmt, "status", status);
-    if (state_code < 0 || state_code == MU_UNKNOWN)
-        return bad_row(err, stmt, "state", state);
-    if (reason_code < 0)
-        return bad_row(err, stmt, "state_reason", reason);
-    row->disabled = *status == 'd';
-    row->state = (enum mu_state)state_code;
-    row->state_reason = (enum mu_reason)reason_code;
-    return 0;
-}
-
 static int read_row(sqlite3_stmt *stmt, struct mu_row *row, struct mu_who *who, struct mu_err *err)
 {
-    int64_t id = sqlite3_column_int64(stmt, 0);
+    const struct mu_words words = {.id = sqlite3_column_int64(stmt, 0),
+                                   .uuid = column_text(stmt, 1),
+                                   .status = column_text(stmt, 7),
+                                   .state = column_text(stmt, 20),
+                                   .reason = column_text(stmt, 21)};
 
-    if (id < 1 || id >= UINT32_MAX)
-        return bad_row(err, stmt, "id", column_text(stmt, 0));
     *who = (struct mu_who){.binary = column_text(stmt, 2), .host = column_text(stmt, 3)};
     *row = (struct mu_row){
-        .id = (uint32_t)id,
         .zone = column_text(stmt, 4),
         .labels = column_text(stmt, 5),
         .version = column_text(stmt, 6),
@@ -332,7 +306,7 @@ static int read_row(sqlite3_stmt *stmt, struct mu_row *row, struct mu_who *who, 
         .report_count = (uint64_t)sqlite3_column_int64(stmt, 19),
         .state_since = sqlite3_column_int64(stmt, 22),
     };
-    return read_words(stmt, row, who, err);
+    return mu_words_read(&words, row, who, err);
 }
 
 static int load(void *st, mu_store_row_fn each, void *ctx, struct mu_err *err)

@@ -371,7 +371,7 @@ static void words_that_are_none_are_refused_by_row(void **state)
         {"agents SET uuid = 'x' WHERE id", "row 2 has uuid 'x'"},
         {"agents SET uuid = '11223344-5566-4788-9900-000000000002', status = 'on' WHERE id",
          "row 2 has status 'on'"},
-        {"agents SET id = 4294967295 WHERE id", "row 4294967295 has id '4294967295'"},
+        {"agents SET id = 4294967295 WHERE id", "a row has id 4294967295"},
     };
     struct fixture *f = *state;
     char sql[256];
