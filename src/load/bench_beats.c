@@ -252,21 +252,6 @@ static int measure(struct mu_bench_target *to, const struct mu_bench_beats *beat
     return rv;
 }
 
-int mu_bench_beats(struct mu_bench_target *to, const struct mu_bench_beats *beats,
-                   struct mu_figures *out, struct mu_err *err)
-{
-    struct mu_crew *crew;
-    int rv = mu_bench_pin(to, err);
-
-    if (rv == 0)
-        rv = mu_crew_new(&crew, to, beats, err);
-    if (rv)
-        return rv;
-    rv = measure(to, beats, crew, out, err);
-    mu_crew_free(crew);
-    return rv;
-}
-
 int mu_bench_pin(const struct mu_bench_target *to, struct mu_err *err)
 {
     int rv = 0;
@@ -276,6 +261,31 @@ int mu_bench_pin(const struct mu_bench_target *to, struct mu_err *err)
     if (rv == 0 && to->load_cpu >= 0)
         rv = mu_cost_pin(0, to->load_cpu, err);
     return rv;
+}
+
+/* What is done with a crew that has not joined yet. */
+typedef int (*crew_fn)(struct mu_bench_target *to, const struct mu_bench_beats *beats,
+                       struct mu_crew *crew, struct mu_figures *out, struct mu_err *err);
+
+static int with_crew(struct mu_bench_target *to, const struct mu_bench_beats *beats, crew_fn run,
+                     struct mu_figures *out, struct mu_err *err)
+{
+    struct mu_crew *crew;
+    int rv = mu_bench_pin(to, err);
+
+    if (rv == 0)
+        rv = mu_crew_new(&crew, to, beats, err);
+    if (rv)
+        return rv;
+    rv = run(to, beats, crew, out, err);
+    mu_crew_free(crew);
+    return rv;
+}
+
+int mu_bench_beats(struct mu_bench_target *to, const struct mu_bench_beats *beats,
+                   struct mu_figures *out, struct mu_err *err)
+{
+    return with_crew(to, beats, measure, out, err);
 }
 
 /* --- storm --------------------------------------------------------------------------------------
@@ -353,14 +363,5 @@ static int strike(struct mu_bench_target *to, const struct mu_bench_beats *beats
 int mu_bench_storm(struct mu_bench_target *to, const struct mu_bench_beats *beats,
                    struct mu_figures *out, struct mu_err *err)
 {
-    struct mu_crew *crew;
-    int rv = mu_bench_pin(to, err);
-
-    if (rv == 0)
-        rv = mu_crew_new(&crew, to, beats, err);
-    if (rv)
-        return rv;
-    rv = strike(to, beats, crew, out, err);
-    mu_crew_free(crew);
-    return rv;
+    return with_crew(to, beats, strike, out, err);
 }

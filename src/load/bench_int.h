@@ -1,4 +1,5 @@
-/* bench_int.h - what the files of a crew share. Private to load/bench_crew.c and bench_join.c. */
+/* bench_int.h - what the files of a crew share. Private to load/bench_crew.c,
+ * bench_crew_open.c and bench_join.c. */
 #ifndef MU_LOAD_BENCH_INT_H
 #define MU_LOAD_BENCH_INT_H
 
@@ -102,6 +103,8 @@ mu_time crew_join_next(const struct mu_crew *crew);
 /* bench_crew.c: a sender is in. Takes @fd, where beats go over streams. */
 void crew_add(struct mu_crew *crew, const struct crew_sender *sender, int fd);
 void crew_name(uint32_t agent, char out[32]);
+/* An empty index of senders by their session. */
+void crew_index(struct mu_crew *crew);
 
 #define CREW_EPOLL_STREAM ((uint64_t)1 << 32) /* and its place; else a joiner's number */
 
