@@ -120,16 +120,14 @@ class Conductor:
         return {name: float(value) for name, value in lines}
 
 
-def longest_lag(before, after):
-    """The upper bound of the longest pause of the loop between two metrics(), in s; None = no word."""
-    bounds = {}
-    for name, value in after.items():
+def lags(before, after):
+    """The turns of the loop between two metrics(): upper bound of their length in s -> how many."""
+    found, below = {}, 0
+    for name, value in after.items():  # in ascending order, each with those of the bounds before
         if name.startswith('muster_loop_lag_seconds_bucket{le="'):
-            bounds[float(name.split('"')[1])] = value - before.get(name, 0)
-    if not bounds:
-        return None
-    total = max(bounds.values())
-    return min(bound for bound, count in bounds.items() if count >= total)
+            until = value - before.get(name, 0)
+            found[float(name.split('"')[1])], below = until - below, until
+    return found
 
 
 class Run:
