@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -58,6 +59,7 @@ static void *work(void *arg)
     struct mu_worker *worker = arg;
     struct mu_job *job;
 
+    (void)nice(MU_WORKER_NICE); /* on Linux the calling thread's alone */
     pthread_mutex_lock(&worker->lock);
     while ((job = next_job(worker))) {
         pthread_mutex_unlock(&worker->lock);

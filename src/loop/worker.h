@@ -1,10 +1,13 @@
-/* worker.h - one thread that runs jobs in the order given, and hands each back to the loop. */
+/* worker.h - one thread that runs jobs in the order given, and hands each back to the loop. Where
+ * both want one processor the loop goes first. */
 #ifndef MU_LOOP_WORKER_H
 #define MU_LOOP_WORKER_H
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "loop/mailbox.h"
+
+#define MU_WORKER_NICE 5 /* by so much nicer than who opens it: a third of the loop's share */
 
 struct mu_job {
     struct mu_mail mail;              /* the worker's, until done() */

@@ -1,6 +1,8 @@
 /* Mailbox, worker and alarm: what crosses between threads. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "lib/faults.h"
 #include "lib/turn.h"
@@ -21,6 +23,7 @@ struct item {
     struct fixture *f;
     int number;
     bool foreign; /* ran on another thread than the loop's */
+    int nice;     /* of that thread */
 };
 
 static int setup(void **state)
@@ -62,6 +65,7 @@ static void run(struct mu_job *job)
     struct item *item = item_of(job);
 
     item->foreign = !pthread_equal(pthread_self(), item->f->loop_thread);
+    item->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
     assert_int_equal(item->f->runs++, item->number);
 }
 
@@ -91,6 +95,22 @@ static void jobs_run_in_order_on_a_thread_of_their_own(void **state)
     }
     mu_worker_close(worker, on_closed, f);
     assert_int_equal(f->closed, 0);
+    TURN_UNTIL(&f->loop, f->closed == 1);
+}
+
+static void a_worker_lets_the_loop_go_first(void **state)
+{
+    struct fixture *f = *state;
+    int own = getpriority(PRIO_PROCESS, (id_t)gettid());
+    struct item item = {.job = {.run = run, .done = done}, .f = f};
+    struct mu_worker *worker;
+
+    assert_int_equal(mu_worker_open(&worker, &f->loop, "test", NULL), 0);
+    mu_worker_give(worker, &item.job);
+    TURN_UNTIL(&f->loop, f->dones == 1);
+    assert_int_equal(item.nice, own + MU_WORKER_NICE < 19 ? own + MU_WORKER_NICE : 19);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)gettid()), own);
+    mu_worker_close(worker, on_closed, f);
     TURN_UNTIL(&f->loop, f->closed == 1);
 }
 
@@ -226,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(jobs_run_in_order_on_a_thread_of_their_own),
+        TEST(a_worker_lets_the_loop_go_first),
         TEST(an_abandoned_thread_hands_nothing_back),
         TEST(an_answer_on_its_way_is_dropped_by_an_abandon),
         TEST(an_alarm_fires_once_and_never_early),
