@@ -32,13 +32,14 @@
 #include "transport/udp.h"
 #include "wire/frame.h"
 
-#define LINGER    (2 * MU_SEC)
-#define TICK_MS   100
-#define HELD_MAX  ((size_t)64 << 20) /* bytes of cut frames and of queues, of all streams */
-#define SCRATCH   ((size_t)64 << 10)
-#define SLOT_BITS 24 /* of an id: which slot; the rest counts streams */
-#define SLOTS_MAX ((uint32_t)1 << SLOT_BITS)
-#define NO_SLOT   UINT32_MAX
+#define LINGER        (2 * MU_SEC)
+#define TICK_MS       100
+#define HELD_MAX      ((size_t)64 << 20) /* bytes of cut frames and of queues, of all streams */
+#define SCRATCH       ((size_t)64 << 10)
+#define PIECES_A_TURN 4  /* of SCRATCH, read of one stream */
+#define SLOT_BITS     24 /* of an id: which slot; the rest counts streams */
+#define SLOTS_MAX     ((uint32_t)1 << SLOT_BITS)
+#define NO_SLOT       UINT32_MAX
 
 enum term { NO_TERM, OWING, ENDING, PARTING };
 
@@ -265,13 +266,25 @@ static void end_by_us(struct stream *s, mu_time now)
 static void doom(struct stream *s)
 {
     s->all->stats.overflowed++;
-    mu_buf_reset(&s->out);
+    mu_buf_fini(&s->out);
+    count_held(s);
     leave_queue(s);
     s->term = ENDING;
     s->due = 0;
     DL_PREPEND(s->all->ending, s);
     if (!uv_is_active((uv_handle_t *)&s->all->timer))
         uv_timer_start(&s->all->timer, on_tick, TICK_MS, TICK_MS);
+}
+
+/* The one that pays when all together hold too much. */
+static struct stream *greediest(const struct mu_streams *all)
+{
+    struct stream *found = NULL;
+
+    for (uint32_t i = 0; i < all->nslots; i++)
+        if (all->slots[i].s && (!found || all->slots[i].s->held > found->held))
+            found = all->slots[i].s;
+    return found;
 }
 
 static void watch(struct stream *s)
@@ -358,8 +371,10 @@ static void queued(struct stream *s)
     struct mu_streams *all = s->all;
 
     count_held(s);
-    if (s->out.failed || s->out.len > all->config.send_queue_max || all->held > HELD_MAX)
+    if (s->out.failed || s->out.len > all->config.send_queue_max)
         doom(s);
+    else if (all->held > HELD_MAX)
+        doom(greediest(all));
     watch(s);
 }
 
@@ -540,11 +555,15 @@ static void on_end(struct stream *s, int error, mu_time now)
         mu_buf_reset(&s->out); /* nothing more goes out */
 }
 
-/* Reads once, or to the end when the peer has gone: then there is no next time. */
+/* Reads what is there, up to a bound; to the end when the peer has gone: then there is no next
+ * time. */
 static void read_some(struct stream *s, bool to_end, mu_time now)
 {
+    int pieces = PIECES_A_TURN;
+    ssize_t n;
+
     do {
-        ssize_t n = recv(s->fd, s->all->scratch, SCRATCH, MSG_DONTWAIT);
+        n = recv(s->fd, s->all->scratch, SCRATCH, MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -556,7 +575,7 @@ static void read_some(struct stream *s, bool to_end, mu_time now)
         }
         if (s->term != ENDING)
             feed(s, (size_t)n, now);
-    } while (to_end);
+    } while (to_end || (n == SCRATCH && --pieces > 0));
 }
 
 /* After a stream has moved: closes it when it is at its end, else waits for what it waits for. */
@@ -575,8 +594,10 @@ static void settle(struct stream *s, mu_time now)
         return;
     }
     watch(s);
-    while (all->held > HELD_MAX && mu_streams_shed(all, now))
-        ;
+    while (all->held > HELD_MAX) { /* may be this one: nothing of it is looked at any more */
+        all->stats.overflowed++;
+        end_by_us(greediest(all), now);
+    }
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)

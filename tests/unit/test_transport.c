@@ -825,6 +825,26 @@ static void largest_frame_comes_and_goes_whole(void **state)
     end(w);
 }
 
+/* Silence is judged in the same turn: a beat must not hide behind reports that fill a read. */
+static void what_came_behind_large_frames_is_read_with_them(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){0});
+    enum { FULL = 64 << 10, FIRST = 40000, SECOND = FULL - FIRST - 2 * MU_FRAME_HEAD };
+    static uint8_t report[FULL];
+    int fd = dial_unix(w);
+
+    (void)state;
+    write_frame(fd, "a", 1);
+    AWAIT(w, w->frames == 1);
+    write_frame(fd, report, FIRST);
+    write_frame(fd, report, SECOND);
+    write_frame(fd, "beat", 4);
+    AWAIT(w, w->frames > 1);
+    assert_int_equal(w->frames, 4);
+    close(fd);
+    end(w);
+}
+
 static void answers_to_what_came_together_leave_together(void **state)
 {
     struct world *w = begin((struct mu_transport_config){0});
@@ -1165,6 +1185,35 @@ static void who_asks_on_and_does_not_read_is_closed(void **state)
     end(w);
 }
 
+/* Where all together hold too much the one pays that holds most of it, not who comes last. */
+static void the_greediest_is_closed_for_all(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){.send_queue_max = 64 << 20});
+    enum { EACH = 64 << 10, MANY = 300, FEW = 24 };
+    static uint8_t got[FEW * (MU_FRAME_HEAD + EACH)];
+    int greedy = dial_unix(w), others[64];
+    unsigned n = 0;
+
+    (void)state;
+    w->big = MANY;
+    write_frame(greedy, "a", 1);
+    AWAIT(w, w->frames == 1);
+    w->big = FEW;
+    while (stats_of(w).overflowed == 0 && n < MU_ARRAY_LEN(others)) {
+        others[n] = dial_unix(w);
+        write_frame(others[n++], "a", 1);
+        AWAIT(w, w->frames == 1 + n);
+    }
+    AWAIT(w, w->closed == 1);
+    assert_int_equal(stats_of(w).overflowed, 1);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(read_all(w, others[i], got, sizeof(got)), sizeof(got));
+        close(others[i]);
+    }
+    close(greedy);
+    end(w);
+}
+
 static void without_descriptors_callers_are_turned_away(void **state)
 {
     struct world *w = begin((struct mu_transport_config){0});
@@ -1377,6 +1426,7 @@ int main(void)
         cmocka_unit_test(in_a_flood_an_end_is_told_after_its_datagrams),
         cmocka_unit_test(frame_may_arrive_byte_by_byte),
         cmocka_unit_test(largest_frame_comes_and_goes_whole),
+        cmocka_unit_test(what_came_behind_large_frames_is_read_with_them),
         cmocka_unit_test(answers_to_what_came_together_leave_together),
         cmocka_unit_test(many_answers_come_whole_and_in_order),
         cmocka_unit_test(frame_over_the_limit_ends_its_stream_alone),
@@ -1393,6 +1443,7 @@ int main(void)
         cmocka_unit_test(no_more_speaking_streams_than_allowed),
         cmocka_unit_test(who_does_not_read_is_closed),
         cmocka_unit_test(who_asks_on_and_does_not_read_is_closed),
+        cmocka_unit_test(the_greediest_is_closed_for_all),
         cmocka_unit_test(without_descriptors_callers_are_turned_away),
         cmocka_unit_test(one_address_may_have_so_many_and_loopback_any),
         cmocka_unit_test(stale_unix_socket_is_replaced_and_a_live_one_is_not),
