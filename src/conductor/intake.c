@@ -258,7 +258,10 @@ static void on_leave(struct mu_conductor *c, struct mu_stream *st, const struct 
         return;
     }
     mu_heart_unbind(c, slot, MU_INDEX_NOBODY);
-    mu_heart_move(c, slot, MU_LEFT, MU_WHY_LEFT, &mu_no_evidence);
+    if (mu_state_may_move(mu_roster_state(c->roster, slot), MU_LEFT, MU_WHY_LEFT))
+        mu_heart_move(c, slot, MU_LEFT, MU_WHY_LEFT, &mu_no_evidence);
+    else
+        c->ports.changed(c->ports.ctx, slot);
     send_done(c, st, leave->id, 0, 0);
 }
 
