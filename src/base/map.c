@@ -6,7 +6,7 @@
 #include "base/mem.h"
 
 #define CAP_MIN    16
-#define MOVE_A_PUT 16 /* places; after a third of the puts to the next growth all have moved */
+#define MOVE_A_PUT 16 /* places; after a sixth of the puts to the next growth all have moved */
 
 /* What stands in a place: EMPTY, as in fresh memory, or a slot + 1; in the old table also LEFT, by
  * one that has moved or was deleted, so that a search goes on. */

@@ -16,8 +16,8 @@ struct mu_change {
 };
 
 /* Takes @change to the store; it copies what it keeps. Returns 0, and mu_conductor_committed() will
- * be called once, later, never from within; MU_EFULL or MU_EAGAIN when the store is away for long
- * enough that waiting makes no sense. */
+ * be called once, later, never from within; MU_EAGAIN when the store is away for long enough, or
+ * has so much to do, that waiting makes no sense; MU_ENOMEM. */
 typedef int (*mu_propose_fn)(void *ctx, const struct mu_change *change);
 
 #endif

@@ -173,12 +173,13 @@ void mu_gather_proposal(struct mu_gather *gather, struct mu_proposal *proposal)
     gather->last = &proposal->next;
 }
 
-void mu_gather_payloads(struct mu_gather *gather, struct mu_payloads *from, size_t bytes)
+void mu_gather_payloads(struct mu_gather *gather, struct mu_payloads *from, uint32_t end,
+                        size_t bytes)
 {
     size_t *n = &gather->batch.npayloads;
 
     while (*n < MU_BATCH_PAYLOADS && gather->payload_bytes < bytes &&
-           mu_payloads_take(from, &gather->payloads[*n]))
+           mu_payloads_take(from, end, &gather->payloads[*n]))
         gather->payload_bytes += gather->payloads[(*n)++].len;
 }
 

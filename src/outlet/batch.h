@@ -46,8 +46,9 @@ void mu_gather_verdict(struct mu_gather *gather, const struct mu_row *row, uint3
 void mu_gather_event(struct mu_gather *gather, const struct mu_event *event);
 void mu_gather_delete(struct mu_gather *gather, uint32_t row, uint32_t slot);
 void mu_gather_proposal(struct mu_gather *gather, struct mu_proposal *proposal);
-/* As many as there is room for: at most @bytes, but one at least. */
-void mu_gather_payloads(struct mu_gather *gather, struct mu_payloads *from, size_t bytes);
+/* Those of rows before @end, as many as there is room for: at most @bytes, but one at least. */
+void mu_gather_payloads(struct mu_gather *gather, struct mu_payloads *from, uint32_t end,
+                        size_t bytes);
 
 bool mu_gather_empty(const struct mu_gather *gather);
 /* Empty again; gives back what it holds, but for the proposals, which the caller has taken. */

@@ -341,6 +341,17 @@ static void gather_rows(struct mu_journal *journal)
         gather_slot(journal, slot);
 }
 
+/* The lowest number of a row that the store has not, nor is being given: a payload that came before
+ * its row would be lost. */
+static uint32_t first_without_row(const struct mu_journal *journal)
+{
+    const struct mu_proposal *proposal = journal->first;
+
+    while (proposal && proposal->change.event.kind != MU_KIND_JOINED)
+        proposal = proposal->next;
+    return proposal ? proposal->change.row.id : UINT32_MAX;
+}
+
 static void on_committed(void *ctx, int rv, const struct mu_err *err);
 
 /* A full batch that could not be given for want of memory is given at the next try. */
@@ -354,7 +365,8 @@ static void flush(struct mu_journal *journal)
         spare_deleted(journal);
         gather_events(journal);
         gather_rows(journal);
-        mu_gather_payloads(gather, &journal->payloads, MU_JOURNAL_BATCH_PAYLOADS);
+        mu_gather_payloads(gather, &journal->payloads, first_without_row(journal),
+                           MU_JOURNAL_BATCH_PAYLOADS);
         if (mu_bus_left(journal->config.bus) < MU_JOURNAL_GRANT / 2)
             gather->batch.grant = journal->granted + MU_JOURNAL_GRANT;
     }
@@ -371,7 +383,7 @@ static void mark_again(struct mu_journal *journal, uint32_t slot, bool whole)
 }
 
 /* The store will never have this batch. Events are counted as lost, rows are tried again as they
- * are then; the payloads in it are dropped without a word, until their agents report again. */
+ * are then; the payloads in it are dropped without a word, until they change. */
 static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err)
 {
     const struct mu_gather *gather = journal->gather;
@@ -489,7 +501,7 @@ static void trim(struct mu_journal *journal)
         return;
     journal->trim_at = journal->now + TRIM_INTERVAL;
     journal->trimming =
-        mu_store_trim(config->store, before, config->keep, on_trimmed, journal) == 0;
+        mu_store_trim(config->store, before, journal->wall, config->keep, on_trimmed, journal) == 0;
 }
 
 static size_t not_stored(const struct mu_journal *journal)

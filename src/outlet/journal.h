@@ -16,7 +16,7 @@
 #define MU_JOURNAL_EVENTS_MAX      1000000 /* waiting; beyond it events are dropped and counted */
 #define MU_JOURNAL_PROPOSALS_MAX   10000   /* waiting; beyond it MU_EAGAIN */
 #define MU_JOURNAL_BATCH_EVENTS    20000   /* in one transaction; verdicts, too */
-#define MU_JOURNAL_BATCH_PROPOSALS 500     /* in one transaction: all are answered in one turn */
+#define MU_JOURNAL_BATCH_PROPOSALS 1000    /* in one transaction: all are answered in one turn */
 #define MU_JOURNAL_BATCH_ROWS      5000    /* in one transaction, with the deletes */
 #define MU_JOURNAL_PAYLOADS_MAX    ((size_t)64 << 20) /* bytes waiting; beyond it MU_EFULL */
 #define MU_JOURNAL_BATCH_PAYLOADS  ((size_t)4 << 20)  /* bytes in one transaction */

@@ -12,14 +12,6 @@ struct mu_waiting {
     uint32_t next; /* in the queue, or among the free; NONE = the last */
 };
 
-/* Rows are numbers of our own making: nobody can choose them to collide. */
-static uint64_t hash_row(uint32_t row)
-{
-    uint64_t hash = row * UINT64_C(0x9e3779b97f4a7c15);
-
-    return hash ^ (hash >> 32);
-}
-
 static bool same_row(const void *ctx, uint32_t item, const void *key)
 {
     const struct mu_payloads *payloads = ctx;
@@ -31,7 +23,7 @@ static uint64_t hash_item(const void *ctx, uint32_t item)
 {
     const struct mu_payloads *payloads = ctx;
 
-    return hash_row(payloads->items[item].row);
+    return mu_map_hash_id(payloads->items[item].row);
 }
 
 void mu_payloads_init(struct mu_payloads *payloads, size_t max)
@@ -74,7 +66,7 @@ static int append(struct mu_payloads *payloads, uint32_t row, uint32_t *out)
     struct mu_waiting *item = &payloads->items[i];
     uint32_t free = item->next;
     item->row = row;
-    rv = mu_map_put(&payloads->by_row, hash_row(row), i);
+    rv = mu_map_put(&payloads->by_row, mu_map_hash_id(row), i);
     if (rv)
         return rv;
     payloads->free = free;
@@ -90,7 +82,7 @@ static int append(struct mu_payloads *payloads, uint32_t row, uint32_t *out)
 
 int mu_payloads_put(struct mu_payloads *payloads, uint32_t row, const char *json, size_t n)
 {
-    uint32_t i = mu_map_find(&payloads->by_row, hash_row(row), &row);
+    uint32_t i = mu_map_find(&payloads->by_row, mu_map_hash_id(row), &row);
     size_t old = i == MU_MAP_NONE ? 0 : payloads->items[i].len;
 
     if (n > payloads->max || payloads->bytes - old > payloads->max - n)
@@ -111,15 +103,15 @@ int mu_payloads_put(struct mu_payloads *payloads, uint32_t row, const char *json
     return 0;
 }
 
-bool mu_payloads_take(struct mu_payloads *payloads, struct mu_payload *out)
+bool mu_payloads_take(struct mu_payloads *payloads, uint32_t end, struct mu_payload *out)
 {
     uint32_t i = payloads->first;
 
-    if (i == NONE)
+    if (i == NONE || payloads->items[i].row >= end)
         return false;
     struct mu_waiting *item = &payloads->items[i];
     *out = (struct mu_payload){.row = item->row, .len = item->len, .json = item->json};
-    mu_map_del(&payloads->by_row, hash_row(item->row), i);
+    mu_map_del(&payloads->by_row, mu_map_hash_id(item->row), i);
     payloads->first = item->next;
     if (payloads->first == NONE)
         payloads->last = NONE;

@@ -19,8 +19,9 @@ void mu_payloads_fini(struct mu_payloads *payloads);
 /* Copies @json; takes the place of what waits for @row. Returns 0, MU_EFULL or MU_ENOMEM. */
 int mu_payloads_put(struct mu_payloads *payloads, uint32_t row, const char *json, size_t n);
 
-/* The one that has waited longest; false = none. Its text goes back by mu_payloads_give_back(). */
-bool mu_payloads_take(struct mu_payloads *payloads, struct mu_payload *out);
+/* The one that has waited longest, if its row is before @end; false = none. Its text goes back by
+ * mu_payloads_give_back(). */
+bool mu_payloads_take(struct mu_payloads *payloads, uint32_t end, struct mu_payload *out);
 void mu_payloads_give_back(struct mu_payloads *payloads, const struct mu_payload *payload);
 bool mu_payloads_empty(const struct mu_payloads *payloads);
 

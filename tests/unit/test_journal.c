@@ -710,6 +710,45 @@ static void the_latest_payload_of_an_agent_is_stored(void **state)
     assert_int_equal(flaky_count(ON_COMMIT), 1);
 }
 
+static void first_join(struct fixture *f, uint32_t n)
+{
+    struct mu_ident *ident = an_ident(n);
+    struct mu_change change = {.ticket = n, .row = a_row(n, ident), .slot = n};
+
+    change.event = an_event(mu_bus_reserve(f->bus), ident);
+    change.event.kind = MU_KIND_JOINED;
+    assert_int_equal(mu_journal_propose(f->journal, &change), 0);
+    mu_ident_unref(ident);
+}
+
+static void on_payload(void *ctx, int rv, const char *json, const struct mu_err *err)
+{
+    assert_int_equal(rv, 0);
+    assert_string_equal(json, "{}");
+    ++*(uint32_t *)ctx;
+}
+
+/* The store passes over a payload that has no row. */
+static void a_payload_waits_for_its_row(void **state)
+{
+    struct fixture *f = *state;
+    const uint32_t n = MU_JOURNAL_BATCH_PROPOSALS + 5;
+    uint32_t found = 0;
+
+    flaky_freeze(ON_COMMIT, true);
+    for (uint32_t i = 1; i <= n; i++) { /* the first one keeps the store busy */
+        first_join(f, i);
+        assert_int_equal(mu_journal_payload(f->journal, i, "{}", 2), 0);
+    }
+    flaky_freeze(ON_COMMIT, false);
+    settle(f);
+    assert_int_equal(f->nanswers, n);
+    for (uint32_t i = 1; i <= n; i++) {
+        assert_int_equal(mu_store_payload(f->store, i, on_payload, &found), 0);
+        TURN_UNTIL(&f->loop, found == i);
+    }
+}
+
 static void payloads_have_a_bound_and_go_in_pieces(void **state)
 {
     enum { BYTES = 65536, N = MU_JOURNAL_PAYLOADS_MAX / BYTES };
@@ -995,6 +1034,7 @@ int main(void)
         TEST(numbers_are_asked_for_ahead_of_use),
         TEST(with_no_number_left_an_event_is_lost_and_its_row_is_not),
         TEST(the_latest_payload_of_an_agent_is_stored),
+        TEST(a_payload_waits_for_its_row),
         TEST(payloads_have_a_bound_and_go_in_pieces),
         TEST(a_checkpoint_writes_who_was_heard),
         TEST(checkpoints_come_as_often_as_set),

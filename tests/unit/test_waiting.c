@@ -165,14 +165,29 @@ static void payloads_leave_in_their_order_latest_first_place(void **state)
     assert_int_equal(mu_payloads_put(&payloads, 3, "", 0), 0);
     assert_int_equal(payloads.bytes, 9);
     for (size_t i = 0; i < 3; i++) {
-        assert_true(mu_payloads_take(&payloads, &got));
+        assert_true(mu_payloads_take(&payloads, UINT32_MAX, &got));
         assert_int_equal(got.row, order[i]);
         if (i == 0)
             assert_string_equal(got.json, "newest");
         mu_payloads_give_back(&payloads, &got);
     }
-    assert_false(mu_payloads_take(&payloads, &got));
+    assert_false(mu_payloads_take(&payloads, UINT32_MAX, &got));
     assert_int_equal(payloads.bytes, 0);
+    mu_payloads_fini(&payloads);
+}
+
+static void a_payload_of_a_row_that_may_not_yet_keeps_its_place(void **state)
+{
+    struct mu_payloads payloads;
+    struct mu_payload got;
+
+    mu_payloads_init(&payloads, 100);
+    assert_int_equal(mu_payloads_put(&payloads, 7, "seven", 5), 0);
+    assert_int_equal(mu_payloads_put(&payloads, 3, "three", 5), 0);
+    assert_false(mu_payloads_take(&payloads, 7, &got));
+    assert_true(mu_payloads_take(&payloads, 8, &got));
+    assert_int_equal(got.row, 7);
+    mu_payloads_give_back(&payloads, &got);
     mu_payloads_fini(&payloads);
 }
 
@@ -186,7 +201,7 @@ static void payloads_under_way_count(void **state)
     assert_int_equal(mu_payloads_put(&payloads, 1, "1234", 4), 0);
     assert_int_equal(mu_payloads_put(&payloads, 2, "1", 1), MU_EFULL);
     assert_int_equal(mu_payloads_put(&payloads, 1, "4321", 4), 0);
-    assert_true(mu_payloads_take(&payloads, &got));
+    assert_true(mu_payloads_take(&payloads, UINT32_MAX, &got));
     assert_int_equal(mu_payloads_put(&payloads, 1, "1", 1), MU_EFULL);
     mu_payloads_give_back(&payloads, &got);
     assert_int_equal(mu_payloads_put(&payloads, 1, "1", 1), 0);
@@ -204,7 +219,7 @@ static void many_payloads_find_their_agents(void **state)
             assert_int_equal(mu_payloads_put(&payloads, row, round ? "yes" : "no", round ? 3 : 2),
                              0);
     for (uint32_t row = 1; row <= 1000; row++) {
-        assert_true(mu_payloads_take(&payloads, &got));
+        assert_true(mu_payloads_take(&payloads, UINT32_MAX, &got));
         assert_int_equal(got.row, row);
         assert_string_equal(got.json, "yes");
         mu_payloads_give_back(&payloads, &got);
@@ -225,8 +240,8 @@ static void without_memory_a_payload_changes_nothing(void **state)
         assert_int_equal(payloads.bytes, rv ? 0 : 1);
     }
     mu_mem_fault_at(0);
-    assert_true(mu_payloads_take(&payloads, &got));
-    assert_false(mu_payloads_take(&payloads, &(struct mu_payload){0}));
+    assert_true(mu_payloads_take(&payloads, UINT32_MAX, &got));
+    assert_false(mu_payloads_take(&payloads, UINT32_MAX, &(struct mu_payload){0}));
     mu_payloads_give_back(&payloads, &got);
     mu_payloads_fini(&payloads);
 }
@@ -242,6 +257,7 @@ int main(void)
         cmocka_unit_test(every_slot_has_its_turn),
         cmocka_unit_test(without_memory_all_slots_are_meant),
         cmocka_unit_test(payloads_leave_in_their_order_latest_first_place),
+        cmocka_unit_test(a_payload_of_a_row_that_may_not_yet_keeps_its_place),
         cmocka_unit_test(payloads_under_way_count),
         cmocka_unit_test(many_payloads_find_their_agents),
         cmocka_unit_test(without_memory_a_payload_changes_nothing),
