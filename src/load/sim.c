@@ -333,7 +333,7 @@ static int open_all(struct sim *sim)
     if (rv)
         return rv;
     mu_fleet_stage(sim->fleet, &sim->fleet_stage);
-    rv = mu_worker_open(&sim->worker, &sim->loop, "mu-listen", sim->err);
+    rv = mu_worker_open(&sim->worker, &sim->loop, "mu-listen", 0, sim->err);
     if (rv) {
         mu_fleet_close(sim->fleet);
         return rv;

@@ -16,6 +16,7 @@
 
 struct mu_worker {
     pthread_t thread;
+    int nicer;
     pthread_mutex_t lock; /* of all below, up to orphaned */
     pthread_cond_t wake;
     struct mu_mail *first, **last;
@@ -59,7 +60,7 @@ static void *work(void *arg)
     struct mu_worker *worker = arg;
     struct mu_job *job;
 
-    (void)nice(MU_WORKER_NICE); /* on Linux the calling thread's alone */
+    (void)nice(worker->nicer); /* on Linux the calling thread's alone */
     pthread_mutex_lock(&worker->lock);
     while ((job = next_job(worker))) {
         pthread_mutex_unlock(&worker->lock);
@@ -89,7 +90,7 @@ static void hand_back(void *ctx, struct mu_mail *mail)
     job->done(job);
 }
 
-int mu_worker_open(struct mu_worker **out, struct uv_loop_s *loop, const char *name,
+int mu_worker_open(struct mu_worker **out, struct uv_loop_s *loop, const char *name, int nicer,
                    struct mu_err *err)
 {
     struct mu_worker *worker = mu_alloc(sizeof(*worker));
@@ -97,6 +98,7 @@ int mu_worker_open(struct mu_worker **out, struct uv_loop_s *loop, const char *n
     if (!worker)
         return mu_err_set(err, MU_ENOMEM, "worker %s: out of memory", name);
     worker->last = &worker->first;
+    worker->nicer = nicer;
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->wake, NULL);
     int rv = mu_mailbox_open(&worker->box, loop, hand_back, worker);

@@ -1,13 +1,10 @@
-/* worker.h - one thread that runs jobs in the order given, and hands each back to the loop. Where
- * both want one processor the loop goes first. */
+/* worker.h - one thread that runs jobs in the order given, and hands each back to the loop. */
 #ifndef MU_LOOP_WORKER_H
 #define MU_LOOP_WORKER_H
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "loop/mailbox.h"
-
-#define MU_WORKER_NICE 5 /* by so much nicer than who opens it: a third of the loop's share */
 
 struct mu_job {
     struct mu_mail mail;              /* the worker's, until done() */
@@ -17,8 +14,9 @@ struct mu_job {
 
 struct mu_worker;
 
-/* @name, at most 15 characters, is what ps and gdb show. Returns 0, MU_ENOMEM or MU_EIO. */
-int mu_worker_open(struct mu_worker **out, struct uv_loop_s *loop, const char *name,
+/* @name, at most 15 characters, is what ps and gdb show. By @nicer, 0 to 19, the thread is nicer
+ * than its opener's. Returns 0, MU_ENOMEM or MU_EIO. */
+int mu_worker_open(struct mu_worker **out, struct uv_loop_s *loop, const char *name, int nicer,
                    struct mu_err *err);
 
 /* On the loop's thread. */

@@ -14,7 +14,7 @@
 
 /* Raised with each change of this page, or of a struct that it hands over: a plugin that was built
  * against another number is refused. */
-#define MU_STORE_ABI 1
+#define MU_STORE_ABI 2
 
 /* The agent's last report: JSON, at most 64 KiB. */
 struct mu_payload {
@@ -41,7 +41,7 @@ struct mu_batch {
     size_t ndeletes;
     const struct mu_row *rows; /* inserted or updated, by .id */
     size_t nrows;
-    struct mu_verdict *verdicts; /* ascending by .row, once the front has sorted them */
+    struct mu_verdict *verdicts; /* ascending by .row, none twice: the front sorts them */
     size_t nverdicts;
     const struct mu_event *events; /* ascending by .seq */
     size_t nevents;
@@ -98,6 +98,20 @@ typedef int (*mu_store_row_fn)(void *ctx, const struct mu_who *who, const struct
                                const struct mu_payload *payload);
 typedef int (*mu_store_event_fn)(void *ctx, const struct mu_event_row *event);
 
+/* Which events may go: those that are too old, and those beyond the newest .keep (0 = no bound). */
+struct mu_trim {
+    mu_wall before; /* 0 = none is too old */
+    mu_wall now; /* what is later was written while the clock was ahead: its age is not known, and
+                    must not keep all that came after it */
+    uint64_t keep;
+    uint32_t slice;
+};
+
+static inline bool mu_trim_too_old(const struct mu_trim *trim, mu_wall at)
+{
+    return trim->before > 0 && (at < trim->before || at > trim->now);
+}
+
 struct mu_store_driver {
     const char *scheme; /* "sqlite", as in sqlite:/var/lib/muster/muster.db */
     size_t size;
@@ -127,10 +141,9 @@ struct mu_store_driver {
                   mu_store_event_fn each, void *ctx, struct mu_err *err);
     int (*payload)(void *st, uint32_t row, struct mu_buf *json, struct mu_err *err);
 
-    /* Deletes at most @slice of the events that are older than @before or beyond the newest @keep.
-     * *@more says whether there are others still. */
-    int (*trim)(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *more,
-                struct mu_err *err);
+    /* Deletes at most .slice of the events that may go, from the oldest on, up to the first that
+     * may stay. *@more says whether there are others still. */
+    int (*trim)(void *st, const struct mu_trim *trim, bool *more, struct mu_err *err);
 
     /* Asks a server for a sign of life, after .idle without another call: so a session that has
      * nothing to do is not taken for dead, and one that is lost is made anew before it is needed.

@@ -5,8 +5,6 @@
 
 #include "base/mem.h"
 
-#define TRIM_SLICE 1000 /* rows deleted before other jobs get their turn */
-
 static int keep_event(void *ctx, const struct mu_event_row *event)
 {
     struct mu_store_job *job = ctx;
@@ -86,8 +84,7 @@ static int run_driver(struct mu_store_job *job)
         return driver->checkpoint(engine->st, job->u.checkpoint.beats, job->u.checkpoint.n,
                                   &job->err);
     case MU_JOB_TRIM:
-        return driver->trim(engine->st, job->u.trim.before, job->u.trim.keep, TRIM_SLICE,
-                            &job->u.trim.more, &job->err);
+        return driver->trim(engine->st, &job->u.trim.which, &job->u.trim.more, &job->err);
     case MU_JOB_EVENTS:
         return run_events(job, engine);
     case MU_JOB_PAYLOAD:

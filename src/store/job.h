@@ -49,8 +49,7 @@ struct mu_store_job {
             size_t n;
         } checkpoint;
         struct {
-            mu_wall before;
-            uint64_t keep;
+            struct mu_trim which;
             bool more;
         } trim;
         struct {

@@ -414,17 +414,17 @@ static int payload(void *st, uint32_t row, struct mu_buf *json, struct mu_err *e
     return json->failed ? mu_err_set(err, json->failed, "out of memory") : 0;
 }
 
-static int trim(void *st, mu_wall before, uint64_t keep_n, uint32_t slice, bool *more,
-                struct mu_err *err)
+static int trim(void *st, const struct mu_trim *which, bool *more, struct mu_err *err)
 {
     struct table *table = &((struct memory *)st)->events;
-    size_t excess = keep_n && table->n > keep_n ? table->n - (size_t)keep_n : 0, n = 0;
+    size_t excess = which->keep && table->n > which->keep ? table->n - (size_t)which->keep : 0,
+           n = 0;
 
-    while (n < table->n && n < slice &&
-           (n < excess || ((struct event *)table->at[n])->row.at < before))
+    while (n < table->n && n < which->slice &&
+           (n < excess || mu_trim_too_old(which, ((struct event *)table->at[n])->row.at)))
         mu_free(table->at[n++]);
     drop(table, 0, n);
-    *more = n == slice;
+    *more = n == which->slice;
     return 0;
 }
 

@@ -187,16 +187,19 @@ static int put_row_beat(struct rows *rows, const struct mu_row *row, struct mu_e
 }
 
 /* Locks are taken, and pages filled, in the order of the ids. */
-static int put_sorted_rows(struct mu_mysql *db, const struct mu_batch *batch, struct place *places,
-                           struct mu_err *err)
+static int put_rows(struct mu_mysql *db, const struct mu_batch *batch, struct mu_err *err)
 {
     struct rows rows = {.db = db, .which = MU_MYSQL_ROW};
     struct rows beats = {.db = db, .which = MU_MYSQL_ROW_BEAT};
     const size_t n = batch->nrows;
+    struct place *places;
     int rv = 0;
 
     if (!n)
         return 0;
+    places = mu_calloc(n, sizeof(*places));
+    if (!places)
+        return mu_err_set(err, MU_ENOMEM, "out of memory");
     for (size_t i = 0; i < n; i++)
         places[i] = (struct place){.id = batch->rows[i].id, .at = (uint32_t)i};
     qsort(places, n, sizeof(*places), by_id);
@@ -208,18 +211,21 @@ static int put_sorted_rows(struct mu_mysql *db, const struct mu_batch *batch, st
         rv = put_row_beat(&beats, &batch->rows[places[i].at], err);
     if (!rv)
         rv = send_rows(&beats, err);
-    return rv ? rv : raise_meta(db, "next_row", (uint64_t)places[n - 1].id + 1, err);
+    if (!rv)
+        rv = raise_meta(db, "next_row", (uint64_t)places[n - 1].id + 1, err);
+    mu_free(places);
+    return rv;
 }
 
-/* Tells the server of @n verdicts, in the order of @places, and has them done. */
-static int put_verdicts(struct mu_mysql *db, const struct mu_verdict *verdicts,
-                        const struct place *places, size_t n, struct mu_err *err)
+/* Tells the server of @n verdicts, and has them done. */
+static int put_verdicts(struct mu_mysql *db, const struct mu_verdict *verdicts, size_t n,
+                        struct mu_err *err)
 {
     struct rows rows = {.db = db, .which = MU_MYSQL_TOLD_ROW};
     int rv = mu_mysql_run(db, err, "DELETE FROM told");
 
     for (size_t i = 0; i < n && !rv; i++)
-        rv = put_verdict(&rows, &verdicts[places[i].at], err);
+        rv = put_verdict(&rows, &verdicts[i], err);
     if (!rv)
         rv = send_rows(&rows, err);
     return rv ? rv
@@ -230,34 +236,13 @@ static int put_verdicts(struct mu_mysql *db, const struct mu_verdict *verdicts,
                              " b.state_since = t.state_since");
 }
 
-static int put_sorted_verdicts(struct mu_mysql *db, const struct mu_batch *batch,
-                               struct place *places, struct mu_err *err)
+static int put_all_verdicts(struct mu_mysql *db, const struct mu_batch *batch, struct mu_err *err)
 {
     const size_t n = batch->nverdicts;
     int rv = 0;
 
-    if (!n)
-        return 0;
-    for (size_t i = 0; i < n; i++)
-        places[i] = (struct place){.id = batch->verdicts[i].row, .at = (uint32_t)i};
-    qsort(places, n, sizeof(*places), by_id);
     for (size_t i = 0; i < n && !rv; i += TOLD_MAX)
-        rv =
-            put_verdicts(db, batch->verdicts, &places[i], n - i < TOLD_MAX ? n - i : TOLD_MAX, err);
-    return rv;
-}
-
-static int put_rows(struct mu_mysql *db, const struct mu_batch *batch, struct mu_err *err)
-{
-    size_t n = batch->nrows > batch->nverdicts ? batch->nrows : batch->nverdicts;
-    struct place *places = n ? mu_calloc(n, sizeof(*places)) : NULL;
-
-    if (n && !places)
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
-    int rv = put_sorted_rows(db, batch, places, err);
-    if (!rv)
-        rv = put_sorted_verdicts(db, batch, places, err);
-    mu_free(places);
+        rv = put_verdicts(db, &batch->verdicts[i], n - i < TOLD_MAX ? n - i : TOLD_MAX, err);
     return rv;
 }
 
@@ -347,6 +332,8 @@ static int commit(void *st, const struct mu_batch *batch, struct mu_err *err)
     if (!rv)
         rv = put_rows(db, batch, err);
     if (!rv)
+        rv = put_all_verdicts(db, batch, err);
+    if (!rv)
         rv = put_events(db, batch, err);
     if (!rv)
         rv = put_payloads(db, batch, err);
@@ -415,7 +402,7 @@ static uint64_t number(const char *text)
 }
 
 /* Walks the oldest events until one may stay. *@cut is the last that goes, 0 = none. */
-static int find_cut(struct mu_mysql *db, mu_wall before, uint64_t excess, uint32_t slice,
+static int find_cut(struct mu_mysql *db, const struct mu_trim *which, uint64_t excess,
                     uint64_t *cut, bool *more, struct mu_err *err)
 {
     MYSQL_RES *result = NULL;
@@ -424,23 +411,22 @@ static int find_cut(struct mu_mysql *db, mu_wall before, uint64_t excess, uint32
     uint32_t n = 0;
     bool found = false;
 
-    snprintf(sql, sizeof(sql), "SELECT seq, at FROM events ORDER BY seq LIMIT %u", slice);
+    snprintf(sql, sizeof(sql), "SELECT seq, at FROM events ORDER BY seq LIMIT %u", which->slice);
     int rv = query(db, sql, &result, err);
     if (rv)
         return rv;
     while (!found && (row = mysql_fetch_row(result))) {
-        found = n >= excess && (mu_wall)strtoll(row[1], NULL, 10) >= before;
+        found = n >= excess && !mu_trim_too_old(which, strtoll(row[1], NULL, 10));
         if (!found) {
             *cut = number(row[0]);
             n++;
         }
     }
-    *more = n == slice;
+    *more = n == which->slice;
     return finish(db, result, 0, err);
 }
 
-static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *more,
-                struct mu_err *err)
+static int trim(void *st, const struct mu_trim *which, bool *more, struct mu_err *err)
 {
     struct mu_mysql *db = st;
     uint64_t count = 0, cut = 0;
@@ -450,7 +436,8 @@ static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *m
         rv = mu_mysql_numbers(db, "SELECT value FROM meta WHERE `key` = 'event_count'", &count, 1,
                               err);
     if (!rv)
-        rv = find_cut(db, before, keep && count > keep ? count - keep : 0, slice, &cut, more, err);
+        rv = find_cut(db, which, which->keep && count > which->keep ? count - which->keep : 0, &cut,
+                      more, err);
     if (!rv && cut)
         rv = mu_mysql_run(db, err, "DELETE FROM events WHERE seq <= %" PRIu64, cut);
     if (!rv && cut)

@@ -125,7 +125,7 @@ static int send_row_beats(struct mu_postgres *db, struct mu_err *err)
 
 static void put_verdict(struct mu_postgres *db, const void *items, size_t i)
 {
-    const struct mu_verdict *verdict = ((const struct mu_verdict *const *)items)[i];
+    const struct mu_verdict *verdict = &((const struct mu_verdict *)items)[i];
 
     put_beat(db, verdict->row, verdict->last_seen, verdict->report_count);
     put_state(db, verdict->state, verdict->reason, verdict->since);
@@ -136,7 +136,7 @@ static int send_verdicts(struct mu_postgres *db, struct mu_err *err)
     return mu_pg_send(db, MU_PG_VERDICT, 6, NULL, err);
 }
 
-/* Ascending by row, which is what rows, verdicts and payloads begin with; the later one behind the
+/* Ascending by row, which is what rows and payloads begin with; the later one behind the
  * earlier. */
 static int by_row(const void *a, const void *b)
 {
@@ -182,20 +182,6 @@ static int put_rows(struct mu_postgres *db, const struct mu_batch *batch, int64_
         rv = put_all(db, rows, n, put_row_beat, send_row_beats, err);
     *next = (int64_t)((const struct mu_row *)rows[n - 1])->id + 1;
     mu_free(rows);
-    return rv;
-}
-
-static int put_verdicts(struct mu_postgres *db, const struct mu_batch *batch, struct mu_err *err)
-{
-    size_t n = batch->nverdicts;
-
-    if (!n)
-        return 0;
-    const void **verdicts = sort(batch->verdicts, sizeof(*batch->verdicts), &n);
-    if (!verdicts)
-        return mu_err_set(err, MU_ENOMEM, "out of memory");
-    int rv = put_all(db, verdicts, n, put_verdict, send_verdicts, err);
-    mu_free(verdicts);
     return rv;
 }
 
@@ -290,7 +276,7 @@ static int commit(void *st, const struct mu_batch *batch, struct mu_err *err)
     if (!rv)
         rv = put_rows(db, batch, &next, err);
     if (!rv)
-        rv = put_verdicts(db, batch, err);
+        rv = put_all(db, batch->verdicts, batch->nverdicts, put_verdict, send_verdicts, err);
     if (!rv)
         rv = put_events(db, batch, &added, err);
     if (!rv)
@@ -330,24 +316,26 @@ static int checkpoint(void *st, const struct mu_beat_row *beats, size_t n, struc
 /* ---- trimming ---- */
 
 /* Walks the oldest events until one may stay. *@cut is the last that goes, 0 = none. */
-static int find_cut(struct mu_postgres *db, mu_wall before, uint64_t keep, uint32_t slice,
-                    int64_t *cut, bool *more, struct mu_err *err)
+static int find_cut(struct mu_postgres *db, const struct mu_trim *which, int64_t *cut, bool *more,
+                    struct mu_err *err)
 {
-    const int64_t limit = slice;
+    const int64_t limit = which->slice;
     PGresult *result;
     int rv = mu_pg_call(db, MU_PG_COUNT, NULL, 0, &result, err);
 
     if (rv)
         return rv;
-    int64_t excess = keep && PQntuples(result) ? mu_pg_int(result, 0, 0) - (int64_t)keep : 0;
+    int64_t excess =
+        which->keep && PQntuples(result) ? mu_pg_int(result, 0, 0) - (int64_t)which->keep : 0;
     PQclear(result);
     rv = mu_pg_call(db, MU_PG_OLDEST, &limit, 1, &result, err);
     if (rv)
         return rv;
     int n = 0;
-    for (; n < PQntuples(result) && (n < excess || mu_pg_int(result, n, 1) < before); n++)
+    for (; n < PQntuples(result) && (n < excess || mu_trim_too_old(which, mu_pg_int(result, n, 1)));
+         n++)
         *cut = mu_pg_int(result, n, 0);
-    *more = n == (int)slice;
+    *more = n == (int)which->slice;
     PQclear(result);
     return 0;
 }
@@ -364,8 +352,7 @@ static int cut_off(struct mu_postgres *db, int64_t cut, struct mu_err *err)
     return put_meta(db, -gone, 0, 0, err);
 }
 
-static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *more,
-                struct mu_err *err)
+static int trim(void *st, const struct mu_trim *which, bool *more, struct mu_err *err)
 {
     struct mu_postgres *db = st;
     int64_t cut = 0;
@@ -373,7 +360,7 @@ static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *m
 
     if (rv)
         return rv;
-    rv = find_cut(db, before, keep, slice, &cut, more, err);
+    rv = find_cut(db, which, &cut, more, err);
     if (!rv && cut)
         rv = cut_off(db, cut, err);
     return mu_pg_end(db, rv, err);

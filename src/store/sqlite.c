@@ -232,8 +232,8 @@ static int checkpoint(void *st, const struct mu_beat_row *beats, size_t n, struc
 }
 
 /* Walks the oldest events until one may stay. *@cut is the last that goes, 0 = none. */
-static int find_cut(struct mu_sqlite *db, mu_wall before, int64_t excess, uint32_t slice,
-                    int64_t *cut, bool *more)
+static int find_cut(struct mu_sqlite *db, const struct mu_trim *which, int64_t excess, int64_t *cut,
+                    bool *more)
 {
     sqlite3_stmt *stmt = mu_sqlite_stmt(db, MU_SQL_OLDEST);
     uint32_t n = 0;
@@ -241,20 +241,19 @@ static int find_cut(struct mu_sqlite *db, mu_wall before, int64_t excess, uint32
 
     if (!stmt)
         return sqlite3_errcode(db->db);
-    sqlite3_bind_int64(stmt, 1, slice);
+    sqlite3_bind_int64(stmt, 1, which->slice);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        if (n >= excess && sqlite3_column_int64(stmt, 1) >= before)
+        if (n >= excess && !mu_trim_too_old(which, sqlite3_column_int64(stmt, 1)))
             break;
         *cut = sqlite3_column_int64(stmt, 0);
         n++;
     }
     sqlite3_reset(stmt);
-    *more = n == slice;
+    *more = n == which->slice;
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : rc;
 }
 
-static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *more,
-                struct mu_err *err)
+static int trim(void *st, const struct mu_trim *which, bool *more, struct mu_err *err)
 {
     struct mu_sqlite *db = st;
     int64_t count = 0, cut = 0, excess = 0;
@@ -262,10 +261,10 @@ static int trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *m
 
     if (!rc)
         rc = mu_sqlite_meta(db, "event_count", &count);
-    if (keep && (uint64_t)count > keep)
-        excess = count - (int64_t)keep;
+    if (which->keep && (uint64_t)count > which->keep)
+        excess = count - (int64_t)which->keep;
     if (!rc)
-        rc = find_cut(db, before, excess, slice, &cut, more);
+        rc = find_cut(db, which, excess, &cut, more);
     if (!rc && cut) {
         sqlite3_stmt *stmt = mu_sqlite_stmt(db, MU_SQL_TRIM);
         if (stmt)

@@ -24,6 +24,7 @@
 #define STUCK       (2 * MU_SEC) /* a call that runs for so long counts as a store that is away */
 #define CLOSE_GRACE (1 * MU_SEC) /* for the driver's close(), when the patience is used up */
 #define READS_MAX   16
+#define NICE        5 /* a third of the loop's share, where both want one processor */
 
 struct mu_store {
     struct mu_engine *engine;
@@ -166,6 +167,8 @@ static void answer_waiting(struct mu_store *store, bool all, int rv)
 static void note_failure(struct mu_store *store, const struct mu_store_job *job)
 {
     store->errors++;
+    if (is_read(job) && !is_passing(job->rv) && job->rv != MU_ELOCKED)
+        return; /* what it wanted is spoilt: nothing that a pause or a write would mend */
     if (!store->failing)
         store->failing_since = store->started;
     store->failing = true;
@@ -463,7 +466,7 @@ int mu_store_open_driver(struct mu_store **out, struct uv_loop_s *loop,
         mu_free(store);
         return mu_err_wrap(err, rv, "store %s", addr->text);
     }
-    rv = mu_worker_open(&store->worker, loop, "store", err);
+    rv = mu_worker_open(&store->worker, loop, "store", NICE, err);
     if (rv)
         goto no_worker;
     rv = mu_alarm_new(&store->alarm, loop, on_alarm, store);
@@ -557,16 +560,16 @@ int mu_store_checkpoint(struct mu_store *store, const struct mu_beat_row *beats,
     return 0;
 }
 
-int mu_store_trim(struct mu_store *store, mu_wall before, uint64_t keep, mu_store_done_fn done,
-                  void *ctx)
+int mu_store_trim(struct mu_store *store, mu_wall before, mu_wall now, uint64_t keep,
+                  mu_store_done_fn done, void *ctx)
 {
     struct mu_store_job *job;
     int rv = new_job(&job, store, MU_JOB_TRIM, ctx);
 
     if (rv)
         return rv;
-    job->u.trim.before = before;
-    job->u.trim.keep = keep;
+    job->u.trim.which =
+        (struct mu_trim){.before = before, .now = now, .keep = keep, .slice = MU_STORE_TRIM_SLICE};
     job->done = done;
     give(store, job);
     return 0;

@@ -51,8 +51,10 @@ int mu_store_events(struct mu_store *store, const struct mu_event_query *query,
                     mu_store_events_fn done, void *ctx);
 typedef void (*mu_store_payload_fn)(void *ctx, int rv, const char *json, const struct mu_err *err);
 int mu_store_payload(struct mu_store *store, uint32_t row, mu_store_payload_fn done, void *ctx);
-int mu_store_trim(struct mu_store *store, mu_wall before, uint64_t keep, mu_store_done_fn done,
-                  void *ctx); /* in slices, between other jobs */
+#define MU_STORE_TRIM_SLICE 1000 /* events deleted before other jobs get their turn */
+/* In slices, between other jobs; which events go is told at struct mu_trim. */
+int mu_store_trim(struct mu_store *store, mu_wall before, mu_wall now, uint64_t keep,
+                  mu_store_done_fn done, void *ctx);
 
 struct mu_store_health {
     bool ok;         /* the last attempt succeeded, and none has been running for 2 s */

@@ -157,6 +157,15 @@ static int note_seq(void *ctx, const struct mu_event_row *event)
 }
 
 /* The numbers found, "3 5 7"; the last call's. */
+/* Returns whether there is more to trim. */
+static bool trim(struct fixture *f, struct mu_trim which)
+{
+    bool more = false;
+
+    assert_int_equal(f->driver->trim(f->st, &which, &more, &f->err), 0);
+    return more;
+}
+
 static const char *find(struct fixture *f, struct mu_event_query query, struct mu_event_span *span)
 {
     static char found[4000];
@@ -298,7 +307,6 @@ static void commit_is_harmless_to_repeat(void **state)
                                    .npayloads = 1,
                                    .grant = 3000000};
     struct seen seen;
-    bool more;
 
     commit(f, &batch);
     commit(f, &batch);
@@ -306,7 +314,7 @@ static void commit_is_harmless_to_repeat(void **state)
     assert_int_equal(seen.n, 1);
     assert_string_equal(find(f, (struct mu_event_query){.limit = 10}, NULL), "1");
     /* It was counted once, too: of one event, one may stay. */
-    assert_int_equal(f->driver->trim(f->st, 0, 1, 10, &more, &f->err), 0);
+    assert_false(trim(f, (struct mu_trim){.keep = 1, .slice = 10}));
     assert_string_equal(find(f, (struct mu_event_query){.limit = 10}, NULL), "1");
     mu_ident_unref(ident);
 }
@@ -528,24 +536,41 @@ static void events_are_trimmed_in_slices(void **state)
 {
     struct fixture *f = *state;
     struct mu_event_span span;
-    bool more;
+    const struct mu_trim old = {.before = 1000005, .now = INT64_MAX, .slice = 3};
 
     commit_events(f, 1, 10);
     /* Older than event 5, three at a time: 1-3, then 4. */
-    assert_int_equal(f->driver->trim(f->st, 1000005, 0, 3, &more, &f->err), 0);
-    assert_true(more);
-    assert_int_equal(f->driver->trim(f->st, 1000005, 0, 3, &more, &f->err), 0);
-    assert_false(more);
+    assert_true(trim(f, old));
+    assert_false(trim(f, old));
     assert_string_equal(find(f, (struct mu_event_query){.limit = 99}, &span), "5 6 7 8 9 10");
     assert_int_equal(span.oldest, 5);
     /* At most four are kept, whatever their age; gaps in the numbers count for nothing. */
     commit_events(f, 1000, 1000);
-    assert_int_equal(f->driver->trim(f->st, 0, 4, 100, &more, &f->err), 0);
-    assert_false(more);
+    assert_false(trim(f, (struct mu_trim){.keep = 4, .slice = 100}));
     assert_string_equal(find(f, (struct mu_event_query){.limit = 99}, NULL), "8 9 10 1000");
-    assert_int_equal(f->driver->trim(f->st, INT64_MAX, 0, 100, &more, &f->err), 0);
+    assert_false(trim(f, (struct mu_trim){.before = INT64_MAX, .now = INT64_MAX, .slice = 100}));
     assert_string_equal(find(f, (struct mu_event_query){.limit = 99}, &span), "");
     assert_int_equal(span.newest, 0);
+}
+
+/* A clock that was ahead for a while must not stop the trimming until its time has come. */
+static void an_event_from_the_future_keeps_no_others(void **state)
+{
+    struct fixture *f = *state;
+    const struct mu_event_query all = {.limit = 99};
+    const struct mu_trim ahead = {.before = 1, .now = 1000002, .slice = 6};
+
+    commit_events(f, 1, 10);
+    assert_false(trim(f, (struct mu_trim){.before = 1, .now = 1000009, .slice = 100}));
+    assert_string_equal(find(f, all, NULL), "1 2 3 4 5 6 7 8 9 10");
+    assert_false(trim(f, (struct mu_trim){.before = 1000003, .now = 1000004, .slice = 100}));
+    assert_string_equal(find(f, all, NULL), "3 4 5 6 7 8 9 10");
+    assert_true(trim(f, ahead));
+    assert_false(trim(f, ahead));
+    assert_string_equal(find(f, all, NULL), "");
+    commit_events(f, 11, 12);
+    assert_false(trim(f, (struct mu_trim){.now = 5, .slice = 100})); /* none goes by its age */
+    assert_string_equal(find(f, all, NULL), "11 12");
 }
 
 static void without_memory_a_commit_changes_nothing(void **state)
@@ -761,6 +786,7 @@ static void a_kill_loses_nothing_that_was_acknowledged(void **state)
     X(the_latest_payload_wins)                                                                     \
     X(a_checkpoint_moves_beats_alone)                                                              \
     X(events_are_trimmed_in_slices)                                                                \
+    X(an_event_from_the_future_keeps_no_others)                                                    \
     X(without_memory_a_commit_changes_nothing)                                                     \
     X(a_lost_connection_is_made_anew_in_the_same_life)
 

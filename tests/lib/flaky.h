@@ -152,10 +152,9 @@ static int flaky_payload(void *st, uint32_t row, struct mu_buf *json, struct mu_
     return mu_store_memory.payload(st, row, json, err);
 }
 
-static int flaky_trim(void *st, mu_wall before, uint64_t keep, uint32_t slice, bool *more,
-                      struct mu_err *err)
+static int flaky_trim(void *st, const struct mu_trim *which, bool *more, struct mu_err *err)
 {
-    FLAKY(ON_TRIM, mu_store_memory.trim(st, before, keep, slice, more, err));
+    FLAKY(ON_TRIM, mu_store_memory.trim(st, which, more, err));
 }
 
 static int flaky_ping(void *st, struct mu_err *err)

@@ -195,7 +195,7 @@ static void trimming_lets_others_between(void **state)
     struct job a = {f, "fill"}, b = {f, "trim"}, c = {f, "commit"}, d = {f, "left"};
 
     give_events(f, 12000, &a);
-    assert_int_equal(mu_store_trim(f->store, 0, 10, on_done, &b), 0);
+    assert_int_equal(mu_store_trim(f->store, 0, 0, 10, on_done, &b), 0);
     COMMIT(f, &c);
     TURN_UNTIL(&f->loop, f->answers == 3);
     assert_int_equal(mu_store_events(f->store, &all, on_events, &d), 0);
@@ -312,6 +312,21 @@ static void a_reader_does_not_wait_for_a_store_that_hangs(void **state)
     TURN_UNTIL(&f->loop, f->answers == 2);
     assert_true(health_of(f).ok);
     assert_string_equal(f->log, "read=-6 write=0");
+}
+
+static void a_read_that_finds_damage_stops_nobody_else(void **state)
+{
+    struct fixture *f = *state;
+    struct job a = {f, "read"}, b = {f, "again"}, c = {f, "write"};
+
+    flaky_fail(ON_EVENTS, MU_ECORRUPT, 1, false);
+    assert_int_equal(mu_store_events(f->store, &all, on_events, &a), 0);
+    TURN_UNTIL(&f->loop, f->answers == 1);
+    assert_true(health_of(f).ok);
+    assert_int_equal(mu_store_events(f->store, &all, on_events, &b), 0);
+    COMMIT(f, &c);
+    TURN_UNTIL(&f->loop, f->answers == 3);
+    assert_string_equal(f->log, "read=-14 again=0 write=0");
 }
 
 static void a_read_that_hangs_is_given_up(void **state)
@@ -498,6 +513,7 @@ int main(void)
         TEST(a_store_that_another_took_stays_lost),
         TEST(a_reader_does_not_wait_for_a_store_that_fails),
         TEST(a_reader_does_not_wait_for_a_store_that_hangs),
+        TEST(a_read_that_finds_damage_stops_nobody_else),
         TEST(a_read_that_hangs_is_given_up),
         TEST(at_most_sixteen_reads_wait),
         TEST(an_idle_store_is_asked_whether_it_is_back),

@@ -84,7 +84,7 @@ static void jobs_run_in_order_on_a_thread_of_their_own(void **state)
     struct mu_worker *worker;
     struct item items[100];
 
-    assert_int_equal(mu_worker_open(&worker, &f->loop, "test", NULL), 0);
+    assert_int_equal(mu_worker_open(&worker, &f->loop, "test", 0, NULL), 0);
     for (int round = 0; round < 2; round++) {
         f->runs = f->dones = 0;
         for (int i = 0; i < 100; i++) {
@@ -98,17 +98,17 @@ static void jobs_run_in_order_on_a_thread_of_their_own(void **state)
     TURN_UNTIL(&f->loop, f->closed == 1);
 }
 
-static void a_worker_lets_the_loop_go_first(void **state)
+static void a_worker_is_as_nice_as_asked(void **state)
 {
     struct fixture *f = *state;
     int own = getpriority(PRIO_PROCESS, (id_t)gettid());
     struct item item = {.job = {.run = run, .done = done}, .f = f};
     struct mu_worker *worker;
 
-    assert_int_equal(mu_worker_open(&worker, &f->loop, "test", NULL), 0);
+    assert_int_equal(mu_worker_open(&worker, &f->loop, "test", 5, NULL), 0);
     mu_worker_give(worker, &item.job);
     TURN_UNTIL(&f->loop, f->dones == 1);
-    assert_int_equal(item.nice, own + MU_WORKER_NICE < 19 ? own + MU_WORKER_NICE : 19);
+    assert_int_equal(item.nice, own + 5 < 19 ? own + 5 : 19);
     assert_int_equal(getpriority(PRIO_PROCESS, (id_t)gettid()), own);
     mu_worker_close(worker, on_closed, f);
     TURN_UNTIL(&f->loop, f->closed == 1);
@@ -152,7 +152,7 @@ static void an_abandoned_thread_hands_nothing_back(void **state)
     struct item behind = {.job = {.run = run, .done = done}, .f = f};
     struct mu_worker *worker;
 
-    assert_int_equal(mu_worker_open(&worker, &f->loop, "test", NULL), 0);
+    assert_int_equal(mu_worker_open(&worker, &f->loop, "test", 0, NULL), 0);
     mu_worker_give(worker, &stuck.job);
     mu_worker_give(worker, &behind.job);
     await(f, &f->inside);
@@ -176,7 +176,7 @@ static void an_answer_on_its_way_is_dropped_by_an_abandon(void **state)
     struct mu_worker *worker;
 
     f->release = true;
-    assert_int_equal(mu_worker_open(&worker, &f->loop, "test", NULL), 0);
+    assert_int_equal(mu_worker_open(&worker, &f->loop, "test", 0, NULL), 0);
     mu_worker_give(worker, &item.job);
     await(f, &f->inside);
     mu_worker_abandon(worker, on_orphaned, f, on_closed, f);
@@ -231,7 +231,7 @@ static void without_memory_there_is_no_worker(void **state)
 
     FOR_EACH_FAULT (n) {
         struct mu_worker *worker = NULL;
-        int rv = mu_worker_open(&worker, &f->loop, "test", NULL);
+        int rv = mu_worker_open(&worker, &f->loop, "test", 0, NULL);
         FAULT_CHECK(rv);
         if (rv == 0)
             mu_worker_close(worker, on_closed, f);
@@ -246,7 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(jobs_run_in_order_on_a_thread_of_their_own),
-        TEST(a_worker_lets_the_loop_go_first),
+        TEST(a_worker_is_as_nice_as_asked),
         TEST(an_abandoned_thread_hands_nothing_back),
         TEST(an_answer_on_its_way_is_dropped_by_an_abandon),
         TEST(an_alarm_fires_once_and_never_early),
