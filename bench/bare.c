@@ -1,7 +1,9 @@
 /* bare - what the kernel alone asks for a datagram: a loop of recvmmsg, and with --echo of sendmmsg
- * of 52 bytes back to each sender, which is as long as an ack. Nothing is checked or kept.
+ * of 52 bytes back to each sender, which is as long as an ack. Nothing is checked or kept. With
+ * --by-time a socket that gave many is looked at again a ms later, as the conductor does, rather
+ * than when the next datagram comes.
  *
- *     bare [--echo]
+ *     bare [--echo] [--by-time]
  *
  * Prints "port=N pid=N", then serves until SIGTERM or five minutes without a datagram. The load is
  * `muster bench beats --made-up`; its acks are the echoes, of which the kind alone is changed. */
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BATCH    64
@@ -20,6 +23,7 @@
 #define ACK      52
 #define BUFFER   (128 << 20)
 #define PATIENCE (5 * 60 * 1000) /* ms */
+#define MANY     8               /* datagrams */
 
 static struct mmsghdr in[BATCH], out[BATCH];
 static struct iovec in_iov[BATCH], out_iov[BATCH];
@@ -53,9 +57,34 @@ static void send_back(int fd, int n)
         rv = sendmmsg(fd, out + sent, (unsigned)(n - sent), MSG_DONTWAIT);
 }
 
+/* All that is there; returns how many. */
+static int read_all(int fd, bool echo)
+{
+    int n = BATCH, count = 0;
+
+    while (n == BATCH) {
+        for (int i = 0; i < BATCH; i++)
+            in[i].msg_hdr.msg_namelen = sizeof(peers[i]);
+        n = recvmmsg(fd, in, BATCH, MSG_DONTWAIT, NULL);
+        if (echo && n > 0)
+            send_back(fd, n);
+        count += n > 0 ? n : 0;
+    }
+    return count;
+}
+
+static bool has_option(int argc, char **argv, const char *option)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], option) == 0)
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
-    bool echo = argc > 1 && strcmp(argv[1], "--echo") == 0;
+    bool echo = has_option(argc, argv, "--echo"), by_time = has_option(argc, argv, "--by-time");
+    const struct timespec pause = {.tv_nsec = 1000000};
     struct pollfd fd = {.events = POLLIN};
 
     for (int i = 0; i < BATCH; i++) {
@@ -71,16 +100,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "bare: no socket: %s\n", strerror(errno));
         return 1;
     }
-    while (poll(&fd, 1, PATIENCE) > 0) {
-        int n = BATCH;
-
-        while (n == BATCH) {
-            for (int i = 0; i < BATCH; i++)
-                in[i].msg_hdr.msg_namelen = sizeof(peers[i]);
-            n = recvmmsg(fd.fd, in, BATCH, MSG_DONTWAIT, NULL);
-            if (echo && n > 0)
-                send_back(fd.fd, n);
-        }
-    }
+    while (poll(&fd, 1, PATIENCE) > 0)
+        while (read_all(fd.fd, echo) >= MANY && by_time)
+            nanosleep(&pause, NULL);
     return 0;
 }

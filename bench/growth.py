@@ -5,6 +5,7 @@ Beats come at one rate at every size, so that only the size differs; memory is w
 more than an empty one. With --svg FILE also a plot."""
 
 import math
+import statistics
 
 import lib
 
@@ -22,7 +23,7 @@ def measure(n):
                      *conductor.where) for _ in range(run.rounds)]
     held = lib.memory(conductor.pid)
     run.end_child(conductor.process)
-    return lib.median(g['server_cpu_us_per_beat'] for g in got), (held - empty) / n
+    return statistics.median(g['server_cpu_us_per_beat'] for g in got), (held - empty) / n
 
 
 def place(value, low, high, begin, end):

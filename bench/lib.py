@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,11 +27,6 @@ MUSTER = os.environ.get('MUSTER', os.path.join(BUILD, 'muster'))
 os.environ.setdefault('MUSTER_PLUGIN_DIR', BUILD)  # drivers that were built, not installed
 MISSED = 3  # exit code: it ran, but did not meet a target; others: it failed
 RPS = '/sys/class/net/lo/queues/rx-0/rps_cpus'
-
-
-def median(values):
-    values = sorted(values)
-    return values[len(values) // 2]
 
 
 def cpu_ns(pid):

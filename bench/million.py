@@ -7,6 +7,7 @@ time; the conductor's own silence_ms has to agree. The load is kept on the other
 
 import json
 import os
+import statistics
 import subprocess
 import threading
 import time
@@ -127,6 +128,7 @@ run.row('conductor, with acks, its store and all', f'{share:.3f} of a core', '<=
 each = f', {(most - 32e6) / N:.0f} bytes each + 32 MB' if most > 32e6 else ''
 run.row('resident', f'{most / 1e6:.1f} MB{each}', '<= 200 + 32 MB',
         most <= 200 * N + 32e6)
+run.row('resident, at most, with joins and deaths', f'{lib.memory(conductor.pid, "VmHWM") / 1e6:.1f} MB')
 run.row('beats unanswered / datagrams dropped', f'{got["unanswered"]:,} / {got["drops"]:,}')
 run.row('acks: p50 / p99 / max', ' / '.join(f'{got[f"ack_{k}_us"] / 1000:.1f}' for k in ('p50', 'p99', 'max'))
         + ' ms')
@@ -160,8 +162,9 @@ for (group, at, _), bound in zip(KILLS, (150, 150, 1000)):
         run.row(f'{len(groups[group]):,} deaths: told', '0', 'all', False)
         continue
     run.row(f'{len(groups[group]):,} deaths: missed', f'{missed:,}', '0', missed == 0)
+    run.row('the same: earliest, from the threshold', f'{late[0]:.0f} ms', '>= -5 ms', late[0] >= -5)
     run.row('the same: told late by, p50 / p99 / max',
-            f'{lib.median(late):.0f} / {late[int(len(late) * 0.99)]:.0f} / {late[-1]:.0f} ms',
+            f'{statistics.median(late):.0f} / {late[int(len(late) * 0.99)]:.0f} / {late[-1]:.0f} ms',
             f'<= {bound} ms', late[-1] <= bound)
     run.row('the same: silence that counted, at most; stalls that did not',
             f'{max(silence[n] for n in groups[group] if n in silence) / 1000:.3f} s; '

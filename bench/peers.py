@@ -6,6 +6,7 @@ on the other core."""
 
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 
@@ -65,11 +66,11 @@ for _ in range(run.rounds):
 
 
 def times(name, other):
-    return lib.median(r[other][0] / r[name][0] for r in rounds)
+    return statistics.median(r[other][0] / r[name][0] for r in rounds)
 
 
 for name in rounds[0]:
-    cost, rate = (lib.median(r[name][i] for r in rounds) for i in (0, 1))
+    cost, rate = (statistics.median(r[name][i] for r in rounds) for i in (0, 1))
     run.row(f'{name}: server CPU', f'{cost:.3f} us', f'at {rate:,.0f}/s')
 for name, other, least in (
         ('muster, lone beats, no ack wanted', 'Redis SET EX, one by one', 5),

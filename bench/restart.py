@@ -16,6 +16,6 @@ run.row('ready after SIGKILL', f'{got["ready_s"]:.2f} s', f'<= {run.options.read
 run.row('all heard again, after it was ready', f'{got["back_s"]:.1f} s', f'<= {INTERVAL + 10} s',
         0 <= got['back_s'] <= INTERVAL + 10)
 run.row('told to join anew', f'{got["gone"]:,}', '0', got['gone'] == 0)
-run.row('down', f'{got["down"]:,}', '0', got['down'] == 0)
+run.row('said to be down, at any time', f'{got["down"]:,}', '0', got['down'] == 0)
 run.row('CPU of the new life until then', f'{got["server_cpu_s"]:.1f} s')
 run.end()

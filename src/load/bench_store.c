@@ -1,14 +1,17 @@
-/* A store's driver, called as the front does, on this thread. What was written is deleted again. */
+/* A store's driver, called as the front does, on this thread, with as much at a time as the journal
+ * gives it. What was written is deleted again. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
 #include "load/bench.h"
+#include "outlet/journal.h"
 #include "store/store.h"
 
-#define BATCH 10000 /* rows and events of a transaction */
-#define SLICE 10000 /* of a trim */
+/* In one transaction. */
+#define JOINS  MU_JOURNAL_BATCH_PROPOSALS /* deletes, too */
+#define DEATHS MU_JOURNAL_BATCH_EVENTS    /* at least as many as the others */
 
 struct trial {
     const struct mu_store_driver *driver;
@@ -18,7 +21,7 @@ struct trial {
     uint64_t seq;
     uint32_t n;
     const volatile sig_atomic_t *stop;
-    struct mu_row *rows;         /* BATCH of them */
+    struct mu_row *rows;         /* DEATHS of them */
     struct mu_verdict *verdicts; /* the same */
     struct mu_event *events;
     struct mu_beat_row *beats;
@@ -99,15 +102,15 @@ static void make_death(struct trial *t, size_t i)
     event->evidence.threshold_ms = 60000;
 }
 
-/* All agents join, or die, with an event each, in transactions of BATCH. *@spent is the driver's
- * time. */
+/* All agents join, or die, with an event each. *@spent is the driver's time. */
 static int write_all(struct trial *t, bool join, mu_dur *spent, struct mu_err *err)
 {
+    const uint32_t most = join ? JOINS : DEATHS;
     int rv = 0;
 
     *spent = 0;
-    for (uint32_t first = 0; first < t->n && rv == 0 && !*t->stop; first += BATCH) {
-        size_t n = t->n - first < BATCH ? t->n - first : BATCH, made = 0;
+    for (uint32_t first = 0; first < t->n && rv == 0 && !*t->stop; first += most) {
+        size_t n = t->n - first < most ? t->n - first : most, made = 0;
         struct mu_batch batch = {.events = t->events, .nevents = n};
         mu_time began;
 
@@ -136,13 +139,17 @@ static int write_all(struct trial *t, bool join, mu_dur *spent, struct mu_err *e
 static int checkpoint_all(struct trial *t, mu_dur *spent, struct mu_err *err)
 {
     mu_time began;
-    int rv;
+    int rv = 0;
 
     for (uint32_t i = 0; i < t->n; i++)
         t->beats[i] = (struct mu_beat_row){
             .row = id_of(t, i), .last_seen = mu_clock_wall(), .report_count = 100 + i};
     began = mu_clock_now();
-    rv = t->driver->checkpoint(t->st, t->beats, t->n, err);
+    for (uint32_t i = 0; i < t->n && rv == 0; i += MU_JOURNAL_SLICE) {
+        size_t n = t->n - i < MU_JOURNAL_SLICE ? t->n - i : MU_JOURNAL_SLICE;
+
+        rv = t->driver->checkpoint(t->st, &t->beats[i], n, err);
+    }
     *spent = mu_clock_now() - began;
     return rv;
 }
@@ -173,11 +180,11 @@ static int delete_all(struct trial *t, mu_dur *spent, struct mu_err *err)
     int rv = 0;
 
     *spent = 0;
-    for (uint32_t first = 0; first < t->n && rv == 0; first += BATCH) {
+    for (uint32_t first = 0; first < t->n && rv == 0; first += JOINS) {
         struct mu_batch batch = {.deletes = t->ids};
         mu_time began;
 
-        for (; batch.ndeletes < BATCH && first + batch.ndeletes < t->n; batch.ndeletes++)
+        for (; batch.ndeletes < JOINS && first + batch.ndeletes < t->n; batch.ndeletes++)
             t->ids[batch.ndeletes] = id_of(t, first + (uint32_t)batch.ndeletes);
         began = mu_clock_now();
         rv = t->driver->commit(t->st, &batch, err);
@@ -189,6 +196,8 @@ static int delete_all(struct trial *t, mu_dur *spent, struct mu_err *err)
 /* In slices. The longest of them is what others wait for. */
 static int trim_all(struct trial *t, mu_dur *spent, mu_dur *longest, struct mu_err *err)
 {
+    const struct mu_trim all = {
+        .before = INT64_MAX, .now = INT64_MAX, .slice = MU_STORE_TRIM_SLICE};
     bool more = true;
     int rv = 0;
 
@@ -196,7 +205,7 @@ static int trim_all(struct trial *t, mu_dur *spent, mu_dur *longest, struct mu_e
     while (more && rv == 0) {
         mu_time began = mu_clock_now();
 
-        rv = t->driver->trim(t->st, mu_clock_wall() + 1000, UINT32_MAX, SLICE, &more, err);
+        rv = t->driver->trim(t->st, &all, &more, err);
         began = mu_clock_now() - began;
         *spent += began;
         *longest = began > *longest ? began : *longest;
@@ -285,10 +294,10 @@ static int begin(struct trial *t, const char *url, struct mu_err *err)
 {
     int rv;
 
-    t->rows = mu_calloc(BATCH, sizeof(*t->rows));
-    t->verdicts = mu_calloc(BATCH, sizeof(*t->verdicts));
-    t->events = mu_calloc(BATCH, sizeof(*t->events));
-    t->ids = mu_calloc(BATCH, sizeof(*t->ids));
+    t->rows = mu_calloc(DEATHS, sizeof(*t->rows));
+    t->verdicts = mu_calloc(DEATHS, sizeof(*t->verdicts));
+    t->events = mu_calloc(DEATHS, sizeof(*t->events));
+    t->ids = mu_calloc(DEATHS, sizeof(*t->ids));
     t->beats = mu_calloc(t->n, sizeof(*t->beats));
     if ((rv = mu_addr_parse(&t->addr, url, err)) != 0 ||
         (rv = mu_store_driver_for(&t->addr, &t->driver, err)) != 0)

@@ -13,12 +13,6 @@
 
 enum { LATE_DATAGRAM, LATE_STREAM };
 
-static uint64_t session_hash(uint64_t session)
-{
-    return (session ^ session >> 32) *
-           0x9e3779b97f4a7c15u; /* our own conductor's numbers: no foe */
-}
-
 static bool by_session_eq(const void *ctx, uint32_t value, const void *key)
 {
     const struct mu_fleet *fleet = ctx;
@@ -30,7 +24,7 @@ static uint64_t by_session_hash(const void *ctx, uint32_t value)
 {
     const struct mu_fleet *fleet = ctx;
 
-    return session_hash(fleet->agents[value].session_id);
+    return mu_map_hash_id(fleet->agents[value].session_id);
 }
 
 /* Whose datagram it is: what an agent sends tells which session it has now. */
@@ -43,14 +37,14 @@ static void learn_session(struct fleet_agent *a, const uint8_t *data, size_t n)
         return;
     fleet_edge_forget(a);
     a->session_id = session;
-    if (mu_map_put(&fleet->by_session, session_hash(session), fleet_number(a)))
+    if (mu_map_put(&fleet->by_session, mu_map_hash_id(session), fleet_number(a)))
         a->session_id = 0; /* no memory: its acks are not found, it tries again */
 }
 
 void fleet_edge_forget(struct fleet_agent *a)
 {
     if (a->session_id)
-        (void)mu_map_del(&a->fleet->by_session, session_hash(a->session_id), fleet_number(a));
+        (void)mu_map_del(&a->fleet->by_session, mu_map_hash_id(a->session_id), fleet_number(a));
     a->session_id = 0;
 }
 
@@ -157,7 +151,7 @@ static void arrived(struct mu_fleet *fleet, const uint8_t *data, size_t n)
 
     if (mu_seal_peek(data, n, &session) < 0)
         return;
-    i = mu_map_find(&fleet->by_session, session_hash(session), &session);
+    i = mu_map_find(&fleet->by_session, mu_map_hash_id(session), &session);
     if (i == MU_MAP_NONE)
         return;
     a = &fleet->agents[i];
