@@ -297,7 +297,7 @@ class OwnServer(away.Away):
         folder = tempfile.mkdtemp(prefix='muster-test-')
         self.addCleanup(os.rmdir, folder)
         holder = self.mount(folder)
-        inside = ['nsenter', '-t', str(holder), '-m', '-r', *(['-U'] if os.geteuid() else [])]
+        inside = ['nsenter', '-t', str(holder), '-m', '-r', '-w', *(['-U'] if os.geteuid() else [])]
         server = self.make(prefix=inside)
         subprocess.run([*inside, 'chmod', '777', folder], check=True)
         subprocess.run([*server.prefix, 'mkdir', folder + '/space'], check=True)

@@ -147,7 +147,7 @@ class Away(away.Away):
         os.mkdir(disk)
         holder = self.mount(disk)
         c.store = f'sqlite:{disk}/muster.db'
-        c.prefix = ['nsenter', '-t', str(holder), '-m', '-r', *(['-U'] if os.geteuid() else [])]
+        c.prefix = ['nsenter', '-t', str(holder), '-m', '-r', '-w', *(['-U'] if os.geteuid() else [])]
         c.start()
         filler = f'/proc/{holder}/root{disk}/filler'
         self.away(c, lambda: away.fill(filler), lambda: os.unlink(filler), 5)

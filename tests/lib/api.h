@@ -24,7 +24,7 @@
 #include "http/http.h"
 #include "lib/test.h"
 
-#define PATIENCE (10 * MU_SEC)
+#define PATIENCE (30 * MU_SEC)
 
 struct mu_conductor {
     struct mu_roster *roster;

@@ -24,7 +24,7 @@
 #include "transport/transport.h"
 #include "wire/frame.h"
 
-#define PATIENCE (10 * MU_SEC)
+#define PATIENCE (30 * MU_SEC)
 
 struct world {
     uv_loop_t loop;
