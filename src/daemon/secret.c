@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -105,8 +104,8 @@ static void sync_dir_of(const char *path)
 }
 
 /* The file gets its name by link(), which fails where there is one already: so nobody ever reads
- * half a secret, and of two makers one wins and both read his. @anew takes the place of another. */
-static int make_secret(const char *path, bool anew, struct mu_err *err)
+ * half a secret, and of two makers one wins and both read his. */
+static int make_secret(const char *path, struct mu_err *err)
 {
     uint8_t bytes[16];
     char text[DIGITS + 2], temp[1100];
@@ -122,7 +121,7 @@ static int make_secret(const char *path, bool anew, struct mu_err *err)
     rv = write_whole(temp, text, DIGITS + 1, err);
     if (rv)
         return rv;
-    if (anew ? rename(temp, path) : link(temp, path) && errno != EEXIST)
+    if (link(temp, path) && errno != EEXIST)
         rv = sys_err(err, path, "cannot be made");
     unlink(temp);
     sync_dir_of(path);
@@ -139,7 +138,7 @@ int mu_secret_load(const char *path, uint8_t out[16], struct mu_err *err)
                                       : 0;
     n = read_small(path, text, sizeof(text), err);
     if (n == MU_ENOENT) {
-        int rv = make_secret(path, false, err);
+        int rv = make_secret(path, err);
         if (rv)
             return mu_err_wrap(err, rv, "fleet secret");
         n = read_small(path, text, sizeof(text), err);
@@ -148,13 +147,6 @@ int mu_secret_load(const char *path, uint8_t out[16], struct mu_err *err)
         return mu_err_wrap(err, n, "fleet secret");
     n = parse_secret(path, text, (size_t)n, out, err);
     return n ? mu_err_wrap(err, n, "fleet secret") : 0;
-}
-
-int mu_secret_renew(const char *path, uint8_t out[16], struct mu_err *err)
-{
-    int rv = *path ? make_secret(path, true, err) : 0;
-
-    return rv ? mu_err_wrap(err, rv, "fleet secret") : mu_secret_load(path, out, err);
 }
 
 int mu_secret_token(const char *path, char *out, size_t size, struct mu_err *err)

@@ -14,9 +14,6 @@
  * secret is random, and forgotten at the end. Returns 0, MU_EPERM, MU_ECORRUPT or MU_EIO. */
 int mu_secret_load(const char *path, uint8_t out[16], struct mu_err *err);
 
-/* Puts a new one in the place of what @path has; errors as above, and then the old one is there. */
-int mu_secret_renew(const char *path, uint8_t out[16], struct mu_err *err);
-
 /* Reads a token of 1 to @size - 1 printable characters, without the newline at its end.
  * MU_EINVAL: there is no such file. */
 int mu_secret_token(const char *path, char *out, size_t size, struct mu_err *err);

@@ -1,5 +1,6 @@
 #include "daemon/serve.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/siphash.h"
 #include "base/stat.h"
 #include "conductor/intake.h"
 #include "daemon/rooms.h"
@@ -348,22 +350,18 @@ static int begin_loop(struct mu_rooms *rooms, struct mu_err *err)
     return 0;
 }
 
-/* A store without a past counts its epochs, and so the sessions, from the beginning. Senders of a
- * store before it would be taken for those who get their numbers now, and be answered, and never
- * join: under a new secret they are strangers. Nobody else has use for the old one. */
+/* A new database counts its epochs, and so the sessions, from the beginning. Senders of another
+ * one would be taken for those who get their numbers now, and be answered, and never join: under
+ * what is made of the file's secret and the database's own number they are strangers. */
 static int load_secret(const struct mu_rooms *rooms, uint8_t secret[16], struct mu_err *err)
 {
-    const char *path = rooms->config->secret_file;
-    int rv = mu_secret_load(path, secret, err);
+    uint64_t fleet = htobe64(rooms->boot.fleet);
+    uint8_t file[16];
+    int rv = mu_secret_load(rooms->config->secret_file, file, err);
 
-    if (rv || rooms->boot.row > 1 || mu_secret_renew(path, secret, err) == 0)
-        return rv;
-    mu_warn("daemon",
-            "the fleet secret is that of before: who reported to another database is not"
-            " known for a stranger",
-            MU_KVS("why", err->text));
-    err->text[0] = '\0';
-    return 0;
+    if (!rv)
+        mu_siphash128(file, &fleet, sizeof(fleet), secret);
+    return rv;
 }
 
 static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)

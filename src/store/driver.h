@@ -65,6 +65,7 @@ struct mu_boot {
     uint64_t seq;     /* the first event number that may be used */
     uint64_t seq_end; /* one past the last */
     uint32_t row;     /* the next row id */
+    uint64_t fleet;   /* drawn when the database was made, and its copies': no other one has it */
 };
 
 /* Which events: seq > since, oldest first, at most limit; the others are "" or 0 = any. With

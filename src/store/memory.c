@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "store/drivers.h"
 
 struct payload {
@@ -229,7 +230,7 @@ static int open_(void *st, const struct mu_addr *addr, bool may_migrate, struct 
     memory->event_limit = 1 + MU_STORE_GRANT;
     memory->next_row = 1;
     *boot = (struct mu_boot){.epoch = 1, .seq = 1, .seq_end = memory->event_limit, .row = 1};
-    return 0;
+    return mu_rng_secret(&boot->fleet, sizeof(boot->fleet)) ? MU_EIO : 0;
 }
 
 static void agent_free(struct agent *agent)

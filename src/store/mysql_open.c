@@ -8,6 +8,7 @@
  * without a life; the lock may still be held by what the server has left of the old one. */
 #include <errmsg.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <mysqld_error.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -381,8 +382,12 @@ int mu_mysql_end(struct mu_mysql *db, int rv, struct mu_err *err)
 /* The new life is durable before anybody hears of it. */
 static int begin_life(struct mu_mysql *db, struct mu_boot *boot, struct mu_err *err)
 {
-    uint64_t meta[3] = {0};
-    int rv = mu_mysql_run(db, err, "START TRANSACTION");
+    uint64_t meta[3] = {0}, fleet = 0;
+    int64_t drawn;
+    int rv = mu_schema_draw_fleet(&drawn, err);
+
+    if (!rv)
+        rv = mu_mysql_run(db, err, "START TRANSACTION");
 
     if (!rv)
         rv = mu_mysql_run(db, err, "UPDATE meta SET value = value + 1 WHERE `key` = 'epoch'");
@@ -396,6 +401,11 @@ static int begin_life(struct mu_mysql *db, struct mu_boot *boot, struct mu_err *
                               " SUM(IF(`key` = 'next_row', value, 0)) FROM meta",
                               meta, 3, err);
     if (!rv)
+        rv = mu_mysql_run(
+            db, err, "INSERT IGNORE INTO meta (`key`, value) VALUES ('fleet', %" PRId64 ")", drawn);
+    if (!rv)
+        rv = mu_mysql_numbers(db, "SELECT value FROM meta WHERE `key` = 'fleet'", &fleet, 1, err);
+    if (!rv)
         rv = write_holder(db, err);
     rv = mu_mysql_end(db, rv, err);
     if (rv)
@@ -406,7 +416,8 @@ static int begin_life(struct mu_mysql *db, struct mu_boot *boot, struct mu_err *
     *boot = (struct mu_boot){.epoch = db->epoch,
                              .seq = db->granted - MU_STORE_GRANT,
                              .seq_end = db->granted,
-                             .row = db->next_row};
+                             .row = db->next_row,
+                             .fleet = fleet};
     return 0;
 }
 

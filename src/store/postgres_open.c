@@ -7,6 +7,7 @@
  * ours is still the last one. */
 #include "store/postgres.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,9 +318,13 @@ static int migrate(struct mu_postgres *db, uint32_t from, struct mu_err *err)
 
 /* ---- a life ---- */
 
+struct meta {
+    int64_t epoch, limit, row, fleet;
+};
+
 /* Runs @sql, which returns rows of meta, and hands them out by key. */
-static int change_meta(struct mu_postgres *db, const char *sql, int64_t *epoch, int64_t *limit,
-                       int64_t *row, struct mu_err *err)
+static int change_meta(struct mu_postgres *db, const char *sql, struct meta *out,
+                       struct mu_err *err)
 {
     PGresult *result;
     int rv = mu_pg_run(db, sql, &result, err);
@@ -329,36 +334,57 @@ static int change_meta(struct mu_postgres *db, const char *sql, int64_t *epoch, 
     for (int i = 0; i < PQntuples(result); i++) {
         const char *key = PQgetvalue(result, i, 0);
         int64_t value = strtoll(PQgetvalue(result, i, 1), NULL, 10);
-        *(strcmp(key, "epoch") == 0         ? epoch
-          : strcmp(key, "event_limit") == 0 ? limit
-                                            : row) = value;
+        *(strcmp(key, "epoch") == 0         ? &out->epoch
+          : strcmp(key, "event_limit") == 0 ? &out->limit
+          : strcmp(key, "fleet") == 0       ? &out->fleet
+                                            : &out->row) = value;
     }
     PQclear(result);
-    if (!*epoch || !*limit || !*row)
+    if (!out->epoch || !out->limit || !out->row || !out->fleet)
         return mu_err_set(err, MU_ECORRUPT, "meta: a row is gone; restore a backup");
     return 0;
+}
+
+static int put_fleet(struct mu_postgres *db, struct mu_err *err)
+{
+    char sql[128];
+    int64_t drawn;
+    int rv = mu_schema_draw_fleet(&drawn, err);
+
+    if (rv)
+        return rv;
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO meta (key, value) VALUES ('fleet', %" PRId64 ")"
+             " ON CONFLICT DO NOTHING",
+             drawn);
+    return mu_pg_run(db, sql, NULL, err);
 }
 
 /* The new life is durable before anybody hears of it. */
 static int begin_life(struct mu_postgres *db, struct mu_boot *boot, struct mu_err *err)
 {
-    int64_t epoch = 0, limit = 0, row = 0;
+    struct meta meta = {0};
     char sql[256];
+    int rv = put_fleet(db, err);
 
+    if (rv)
+        return rv;
     snprintf(
         sql, sizeof(sql),
         "UPDATE meta SET value = value + CASE key WHEN 'epoch' THEN 1 WHEN 'event_limit' THEN %d"
-        " ELSE 0 END WHERE key IN ('epoch', 'event_limit', 'next_row') RETURNING key, value",
+        " ELSE 0 END WHERE key IN ('epoch', 'event_limit', 'next_row', 'fleet') RETURNING key, "
+        "value",
         MU_STORE_GRANT);
-    int rv = change_meta(db, sql, &epoch, &limit, &row, err);
+    rv = change_meta(db, sql, &meta, err);
     if (rv)
         return rv;
-    db->epoch = (uint32_t)epoch;
-    db->limit = (uint64_t)limit;
-    *boot = (struct mu_boot){.epoch = (uint32_t)epoch,
-                             .seq = (uint64_t)(limit - MU_STORE_GRANT),
-                             .seq_end = (uint64_t)limit,
-                             .row = (uint32_t)row};
+    db->epoch = (uint32_t)meta.epoch;
+    db->limit = (uint64_t)meta.limit;
+    *boot = (struct mu_boot){.epoch = db->epoch,
+                             .seq = db->limit - MU_STORE_GRANT,
+                             .seq_end = db->limit,
+                             .row = (uint32_t)meta.row,
+                             .fleet = (uint64_t)meta.fleet};
     return 0;
 }
 
@@ -366,16 +392,16 @@ static int begin_life(struct mu_postgres *db, struct mu_boot *boot, struct mu_er
  * must not be given again. An epoch above ours is another's life. */
 static int go_on_living(struct mu_postgres *db, struct mu_err *err)
 {
-    int64_t epoch = 0, limit = 0, row = 0;
+    struct meta meta = {0};
     char sql[320];
 
     snprintf(sql, sizeof(sql),
              "UPDATE meta SET value = greatest(value, CASE key WHEN 'epoch' THEN %u"
              " WHEN 'event_limit' THEN %llu ELSE 0 END)"
-             " WHERE key IN ('epoch', 'event_limit', 'next_row') RETURNING key, value",
+             " WHERE key IN ('epoch', 'event_limit', 'next_row', 'fleet') RETURNING key, value",
              db->epoch, (unsigned long long)db->limit);
-    int rv = change_meta(db, sql, &epoch, &limit, &row, err);
-    return rv ? rv : mu_pg_check_life(db, epoch, err);
+    int rv = change_meta(db, sql, &meta, err);
+    return rv ? rv : mu_pg_check_life(db, meta.epoch, err);
 }
 
 /* After a lost connection. What is found there may be a server in the midst of its own recovery or

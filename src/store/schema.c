@@ -1,6 +1,7 @@
 #include "store/schema.h"
 
 #include "base/mem.h"
+#include "base/rng.h"
 
 /* `agents` is wide and changes with verdicts and operators, `beats` narrow and rewritten by every
  * checkpoint. Both have the row's id as rowid, so that a checkpoint in row order walks the pages in
@@ -185,5 +186,15 @@ int mu_schema_check(uint32_t schema, uint32_t ours, bool may_migrate, struct mu_
                           "its schema is number %u, older than this program's, number %u; run"
                           " `muster db upgrade`",
                           schema, ours);
+    return 0;
+}
+
+int mu_schema_draw_fleet(int64_t *out, struct mu_err *err)
+{
+    uint64_t drawn;
+
+    if (mu_rng_secret(&drawn, sizeof(drawn)))
+        return mu_err_set(err, MU_EIO, "the kernel gives no random bytes");
+    *out = (int64_t)(drawn >> 1 | 1);
     return 0;
 }

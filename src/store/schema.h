@@ -17,6 +17,9 @@ extern const uint32_t mu_schema_sqlite_n;
 extern const char *const mu_schema_postgresql[];
 extern const uint32_t mu_schema_postgresql_n;
 
+/* Draws struct mu_boot's .fleet, from 1 to INT64_MAX. Returns 0 or MU_EIO. */
+int mu_schema_draw_fleet(int64_t *out, struct mu_err *err);
+
 /* Whether a program that writes schema @ours may use a database of @schema; an older one only when
  * it may migrate it. 0, or MU_EVERSION with both numbers. */
 int mu_schema_check(uint32_t schema, uint32_t ours, bool may_migrate, struct mu_err *err);

@@ -16,6 +16,7 @@
     X(ROLLBACK, "ROLLBACK")                                                                        \
     X(META_GET, "SELECT value FROM meta WHERE key = ?1")                                           \
     X(META_RAISE, "UPDATE meta SET value = max(value, ?2) WHERE key = ?1")                         \
+    X(META_NEW, "INSERT OR IGNORE INTO meta (key, value) VALUES (?1, ?2)")                         \
     X(META_ADD, "UPDATE meta SET value = value + ?2 WHERE key = ?1")                               \
     X(ROW, "INSERT INTO agents (id, uuid, binary, host, zone, labels, version, status,"            \
            " disabled_reason, forced_down, forced_reason, revision, joined_at, start_id,"          \
@@ -84,7 +85,7 @@ int mu_sqlite_begin(struct mu_sqlite *db, bool relaxed);
 int mu_sqlite_end(struct mu_sqlite *db, int rc, struct mu_err *err);
 
 int mu_sqlite_meta(struct mu_sqlite *db, const char *key, int64_t *value);
-/* @which is META_RAISE or META_ADD. */
+/* @which is META_RAISE, META_NEW or META_ADD. */
 int mu_sqlite_meta_set(struct mu_sqlite *db, enum mu_sqlite_statement which, const char *key,
                        int64_t value);
 

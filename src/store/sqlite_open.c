@@ -259,7 +259,11 @@ static int migrate(struct mu_sqlite *db, uint32_t from, struct mu_err *err)
 /* The new life is durable before anybody hears of it. */
 static int begin_life(struct mu_sqlite *db, struct mu_boot *boot, struct mu_err *err)
 {
-    int64_t epoch = 0, limit = 0, row = 0;
+    int64_t epoch = 0, limit = 0, row = 0, fleet;
+    int rv = mu_schema_draw_fleet(&fleet, err);
+
+    if (rv)
+        return rv;
     int rc = mu_sqlite_begin(db, false);
 
     if (!rc)
@@ -272,13 +276,18 @@ static int begin_life(struct mu_sqlite *db, struct mu_boot *boot, struct mu_err 
         rc = mu_sqlite_meta_set(db, MU_SQL_META_ADD, "epoch", 1);
     if (!rc)
         rc = mu_sqlite_meta_set(db, MU_SQL_META_ADD, "event_limit", MU_STORE_GRANT);
-    int rv = mu_sqlite_end(db, rc, err);
+    if (!rc)
+        rc = mu_sqlite_meta_set(db, MU_SQL_META_NEW, "fleet", fleet);
+    if (!rc)
+        rc = mu_sqlite_meta(db, "fleet", &fleet);
+    rv = mu_sqlite_end(db, rc, err);
     if (rv)
         return rv;
     *boot = (struct mu_boot){.epoch = (uint32_t)epoch + 1,
                              .seq = (uint64_t)limit,
                              .seq_end = (uint64_t)limit + MU_STORE_GRANT,
-                             .row = (uint32_t)row};
+                             .row = (uint32_t)row,
+                             .fleet = (uint64_t)fleet};
     return 0;
 }
 

@@ -201,6 +201,7 @@ static void first_life_begins_at_one(void **state)
     assert_int_equal(f->boot.seq, 1);
     assert_int_equal(f->boot.seq_end, 1 + MU_STORE_GRANT);
     assert_int_equal(f->boot.row, 1);
+    assert_int_not_equal(f->boot.fleet, 0);
     load(f, &seen);
     assert_int_equal(seen.n, 0);
     assert_string_equal(find(f, (struct mu_event_query){.limit = 10}, &span), "");
@@ -619,6 +620,7 @@ static void the_next_life_goes_on_where_nothing_repeats(void **state)
 {
     struct fixture *f = *state;
     const uint32_t gone[] = {3};
+    const uint64_t fleet = f->boot.fleet;
     struct seen seen;
 
     commit_rows(f, 3);
@@ -636,6 +638,7 @@ static void the_next_life_goes_on_where_nothing_repeats(void **state)
     open_store(f);
     assert_int_equal(f->boot.epoch, 3);
     assert_int_equal(f->boot.seq, 5000000 + MU_STORE_GRANT);
+    assert_int_equal(f->boot.fleet, fleet);
 }
 
 static void a_second_conductor_is_told_of_the_first(void **state)

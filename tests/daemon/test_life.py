@@ -136,6 +136,8 @@ class Begin(unittest.TestCase):
 
     def test_who_reported_to_a_database_that_is_gone_joins_the_new_one_and_is_no_other(self):
         with Conductor() as c, Sender(c.agents_port, ['a@old']) as old:
+            with open(c.db + '.secret', encoding='ascii') as file:
+                secret = file.read()
             c.kill()
             old.silent.set()
             for end in ('', '-wal', '-shm'):
@@ -146,6 +148,8 @@ class Begin(unittest.TestCase):
             new.join()
             self.assertEqual(new.session, old.session)
             self.assertNotEqual(new.key, old.key)
+            with open(c.db + '.secret', encoding='ascii') as file:
+                self.assertEqual(file.read(), secret)  # of another database, it may be
             old.silent.clear()
             wait.until(lambda: c.states() == {'a@old': 'up', 'b@new': 'down'}, c.log)
             self.assertEqual(c.agents()['b@new']['report_count'], 1)

@@ -61,19 +61,6 @@ static void secret_is_made_once_for_its_owner_alone(void **state)
     assert_memory_not_equal(first, zero, 16);
 }
 
-static void secret_is_made_anew_in_the_place_of_another(void **state)
-{
-    struct fixture *f = *state;
-    uint8_t first[16], fresh[16], again[16];
-
-    assert_int_equal(mu_secret_load(f->path, first, &f->err), 0);
-    assert_int_equal(mu_secret_renew(f->path, fresh, &f->err), 0);
-    assert_memory_not_equal(first, fresh, 16);
-    assert_int_equal(mu_secret_load(f->path, again, &f->err), 0);
-    assert_memory_equal(fresh, again, 16);
-    assert_int_equal(mu_secret_renew("/proc/none/secret", fresh, &f->err), MU_EIO);
-}
-
 static void secret_of_many_makers_is_one(void **state)
 {
     struct fixture *f = *state;
@@ -192,7 +179,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(secret_is_made_once_for_its_owner_alone),
-        CASE(secret_is_made_anew_in_the_place_of_another),
         CASE(secret_of_many_makers_is_one),
         CASE(secret_without_a_file_is_another_each_time),
         CASE(secret_that_others_can_reach_is_refused),
