@@ -20,6 +20,7 @@
 #include "daemon/secret.h"
 #include "load/bench.h"
 #include "load/cost.h"
+#include "store/admin.h"
 
 #define DOWN_INTERVALS 6 /* the down time of our own conductor: 60 s at 10 s */
 #define HOUR           (3600 * MU_SEC)
@@ -323,6 +324,21 @@ static int restart(void *ctx, pid_t *pid, struct mu_err *err)
     return rv;
 }
 
+/* The agents of a bench stay in the table, beside whoever is there. What else may be wrong with the
+ * database its conductor says. */
+static int check_empty(const char *url, struct mu_err *err)
+{
+    struct mu_store_status status;
+    struct mu_addr addr;
+    struct mu_err ignored;
+
+    if (mu_addr_parse(&addr, url, &ignored) || mu_store_status(url, &status, &ignored) ||
+        status.agents == 0)
+        return 0;
+    return mu_err_set(err, MU_EINVAL, "--store %s has agents: give a database that has none",
+                      addr.text);
+}
+
 static int start_own(struct bench *b, struct mu_err *err)
 {
     const mu_dur interval = b->beats.interval;
@@ -339,7 +355,9 @@ static int start_own(struct bench *b, struct mu_err *err)
     b->own.stopped = &stopped;
     snprintf(b->own.listen, sizeof(b->own.listen), "127.0.0.1:0");
     snprintf(b->own.http, sizeof(b->own.http), "127.0.0.1:0");
-    rv = mu_own_make(&b->own, "bench", conf, err);
+    rv = b->own.store ? check_empty(b->own.store, err) : 0;
+    if (rv == 0)
+        rv = mu_own_make(&b->own, "bench", conf, err);
     if (rv == 0)
         rv = mu_own_start(&b->own, err);
     if (rv || stopped)
@@ -550,7 +568,8 @@ static const struct mu_option options[] = {
     {"conductor", 0, "ADDR",
      "Load this one, which runs: IP:PORT. Its agents stay in its table [one of its own]"},
     {"http", 0, "ADDR", "Where that one's API is [port 4681 there]"},
-    {"store", 0, "URL", "The database of its own conductor [SQLite in a scratch folder]"},
+    {"store", 0, "URL",
+     "The database of its own conductor, which has no agents [SQLite in a scratch folder]"},
     {"token-file", 0, "FILE", "The token that the conductor asks for, readable by its owner alone",
      MU_WORDS_FILE},
     {0},

@@ -33,7 +33,8 @@ int mu_own_make(struct mu_own *own, const char *name, const char *text, struct m
         return mu_err_set(err, MU_EIO, "no scratch folder in %s: %s", tmp, strerror(errno));
     }
     FILE *file = fopen(mu_own_path(own, "muster.conf", path), "we");
-    int bad = !file || fputs(text, file) < 0;
+    int bad =
+        !file || fprintf(file, "%s[conductor]\nsecret_file = %s/secret\n", text, own->folder) < 0;
     if ((file && fclose(file) != 0) || bad)
         return mu_err_set(err, MU_EIO, "cannot write %s: %s", path, strerror(errno));
     return 0;

@@ -19,8 +19,8 @@ struct mu_own {
 
 #define MU_OWN_PATH 320
 
-/* Makes the folder, $TMPDIR/muster-@name-XXXXXX, and muster.conf in it with @text. Returns 0,
- * MU_EINVAL or MU_EIO. */
+/* Makes the folder, $TMPDIR/muster-@name-XXXXXX, and muster.conf in it with @text and a secret_file
+ * of its own. Returns 0, MU_EINVAL or MU_EIO. */
 int mu_own_make(struct mu_own *own, const char *name, const char *text, struct mu_err *err);
 /* The path of @name in the folder. Returns @out. */
 char *mu_own_path(const struct mu_own *own, const char *name, char out[MU_OWN_PATH]);

@@ -136,6 +136,15 @@ class Bench(unittest.TestCase):
             status = muster('db', 'status', '--store', c.store)
             self.assertNotRegex(status.stdout, r'events\s+0\b')
 
+    def test_a_conductor_of_its_own_takes_no_database_that_has_agents(self):
+        with tempfile.TemporaryDirectory(prefix='muster-test-') as folder:
+            url = f'sqlite:{folder}/muster.db'
+            words = ('beats', '-n', '5', '-i', '1s', '--warm', '0s', '--for', '1s', '--store', url)
+            self.bench(*words)
+            self.assertEqual([name for name in os.listdir(folder) if 'secret' in name], [])
+            done = self.raw(*words, code=2)
+            self.assertRegex(done.stderr, r'--store sqlite:.*/muster\.db has agents: give a database that has none\n\Z')
+
     def test_who_fell_silent_is_told_and_found_down(self):
         with Conductor() as c, tempfile.NamedTemporaryFile('r') as killed:
             began = time.time()
