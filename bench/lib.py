@@ -60,6 +60,14 @@ def quietly(command, **kwargs):
         sys.exit(f'{" ".join(command)}: {done.stdout.strip()}')
 
 
+def program(name):
+    """The path of one that ./dev build leaves out; the script ends where it is not built."""
+    path = os.path.join(BUILD, 'bench', name)
+    if not os.access(path, os.X_OK):
+        sys.exit(f'{path} is not built: ninja -C {os.path.relpath(BUILD)} bench-programs')
+    return path
+
+
 def free_port():
     with socket.socket() as sock:
         sock.bind(('127.0.0.1', 0))

@@ -78,7 +78,7 @@ def last_number(conductor):
 
 def bare_share():
     """What the same beats cost a bare loop of recvmmsg and sendmmsg, as a share of a core."""
-    bare = run.start([os.path.join(lib.BUILD, 'bench/bare'), '--echo'], stdout=subprocess.PIPE, text=True)
+    bare = run.start([lib.program('bare'), '--echo'], stdout=subprocess.PIPE, text=True)
     port = dict(word.split('=') for word in bare.stdout.readline().split())['port']
     got = run.bench('beats', '-n', N, '--interval', f'{INTERVAL}s', '--made-up', '--for',
                     '2s' if run.quick else '15s', '--conductor', f'127.0.0.1:{port}', '--pid', bare.pid,

@@ -5,7 +5,6 @@ Figures are CPU of all the server's threads for a datagram, the median of the ro
 load is kept on the other core. With --steer also the busy time of the server's core, where the kernel's
 work for reception then is."""
 
-import os
 import statistics
 import subprocess
 
@@ -14,7 +13,7 @@ import lib
 run = lib.Run(__doc__)
 N = 2000 if run.quick else 10000
 LENGTH = '1s' if run.quick else '4s'
-BARE = os.path.join(lib.BUILD, 'bench/bare')
+BARE = lib.program('bare')
 
 
 def bare(*options):

@@ -240,6 +240,13 @@ class Bench(unittest.TestCase):
             self.assertEqual(done.returncode, code, done.stderr)
             self.assertIn(told, ' '.join((done.stdout + done.stderr).split()))
 
+    def test_a_script_without_its_programs_names_the_cure(self):
+        side = os.path.join(os.path.dirname(RUN), 'side.py')
+        done = subprocess.run([sys.executable, side], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=wait.PATIENCE, check=False, env={**self.env, 'BUILD': self.tmp.name})
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r'\A.*/bench/bare is not built: ninja -C \S+ bench-programs\n\Z')
+
     def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(self):
         done = self.raw('beats', '-n', '5', '--for', '1h', '--kill', '1@1s', '--killed-file', '/dev/null/x',
                         code=6)
