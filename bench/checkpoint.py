@@ -18,6 +18,7 @@ import lib
 
 run = lib.Run(__doc__, rows={'type': int, 'help': 'how many [1000000]'})
 N = run.options.rows or (20000 if run.quick else 1000000)
+run.sizes(f'{N:,} rows')
 PIECES = 'muster_store_checkpoint_seconds_count'
 BOUNDS = {'SQLite': 1.5, 'PostgreSQL': 4, 'MariaDB': 8}  # s for a checkpoint of a million rows
 

@@ -13,6 +13,7 @@ run = lib.Run(__doc__, svg={'metavar': 'FILE', 'help': 'write the plot there'},
               rate={'type': int, 'default': 50000, 'help': 'beats a second [50000]'})
 SIZES = (1000, 3000, 10000) if run.quick else (1000, 10000, 100000, 1000000)
 LENGTH = '1s' if run.quick else '10s'
+run.sizes(', '.join(f'{n:,}' for n in SIZES) + ' agents')
 
 
 def measure(n):

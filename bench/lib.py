@@ -153,10 +153,16 @@ class Run:
         atexit.register(self.clean)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(130))
-        print(doc.strip().splitlines()[0])
+        print(doc.strip().splitlines()[0], flush=True)
         self.pins = ['--server-cpu', '0', '--load-cpu', '1'] if os.cpu_count() > 1 else []
         if self.options.steer:
             self.steer()
+
+    def sizes(self, text):
+        """Says what is run where it is not what the heading says."""
+        given = [getattr(self.options, name, None) for name in ('agents', 'rows')]
+        if self.quick or any(given):
+            print(f'{"small sizes" if self.quick else "sizes"}: {text}', flush=True)
 
     @staticmethod
     def told_options():

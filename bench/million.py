@@ -25,6 +25,7 @@ FEW, TENTH, HALF = (3, 6, 9) if run.quick else (300, 330, 430)
 END = HALF + DOWN + INTERVAL + (10 if run.quick else 40)
 KILLS = [('few', FEW, min(1000, N // 10)), ('tenth', TENTH, '10%'), ('half', HALF, '50%')]
 KILLED = os.path.join(run.folder, 'killed')
+run.sizes(f'{N:,} agents at {INTERVAL} s / {DOWN} s for {FEW} s, then deaths: {KILLS[0][2]:,} at random, a tenth, half')
 
 
 class Watch(threading.Thread):

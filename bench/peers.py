@@ -15,6 +15,7 @@ import lib
 run = lib.Run(__doc__)
 N = 5000 if run.quick else 100000
 SECONDS = 1 if run.quick else 5
+run.sizes(f'{N:,} agents')
 KEYVAL = lib.program('keyval')
 CONNECTIONS = 50
 

@@ -8,6 +8,7 @@ run = lib.Run(__doc__, agents={'type': int, 'help': 'how many [1000000]'},
               ready_s={'type': float, 'default': 3, 'help': 'bound until it is ready [3]'})
 N = run.options.agents or (5000 if run.quick else 1000000)
 INTERVAL = 2 if run.quick else 10
+run.sizes(f'{N:,} agents at {INTERVAL} s')
 got = run.bench('storm', '-n', N, '--interval', f'{INTERVAL}s', *run.pins,
                 *(['--store', run.options.store] if run.options.store else []))
 run.row(f'{N:,} lone agents join', f'{got["join_s"]:.1f} s')

@@ -13,6 +13,7 @@ import lib
 run = lib.Run(__doc__)
 N = 2000 if run.quick else 10000
 LENGTH = '1s' if run.quick else '4s'
+run.sizes(f'{N:,} agents, {LENGTH} each')
 BARE = lib.program('bare')
 
 
