@@ -242,7 +242,7 @@ static int measure(struct table *t, struct mu_figures *out, struct mu_err *err)
     mu_figures_add(out, "agents", t->n, 0, "%s agents");
     mu_figures_add(out, "bytes_per_agent", memory_between(&before, &after) / t->n, 1,
                    "%s bytes each");
-    mu_figures_add(out, "restore_ns", ns, 0, "restored in %s ns");
+    mu_figures_add(out, "restore_ns", ns, 0, "restored in %s ns each");
     mu_figures_add(out, "first_beat_ns", *t->stop ? NAN : beat_all(t, 1), 0,
                    "first beat after a start %s ns");
     mu_figures_add(out, "beat_ns", *t->stop ? NAN : beat_all(t, 2), 0,
