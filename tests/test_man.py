@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import textwrap
 import unittest
 
 from lib import tap
@@ -61,6 +63,15 @@ class Man(unittest.TestCase):
         shown = re.sub(r'\s+', ' ', page('muster.conf.5'))
         for bounds in ('From 100ms to 1h.', 'From 64KiB to 1GiB.', 'From 1 to 16000000 agents.'):
             self.assertIn(bounds, shown)
+
+    def test_the_example_of_settings_is_one_to_take(self):
+        example = page('muster.conf.5').split('\nEXAMPLE\n')[1].split('\nDATABASES ')[0]
+        with tempfile.NamedTemporaryFile('w', encoding='utf-8', suffix='.conf') as conf:
+            conf.write(textwrap.dedent(example))
+            conf.flush()
+            checked = muster('config', 'check', '--config', conf.name)
+        self.assertIn('[policy network]', example)
+        self.assertEqual((checked.returncode, checked.stdout, checked.stderr), (0, '', ''))
 
     def test_no_markup_is_left_in_a_page(self):
         for name in sorted(os.listdir(PAGES)):
