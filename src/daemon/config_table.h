@@ -85,9 +85,11 @@
     X("conductor", forget_after, DUR, config, forget_after, "0", 0, 3650 * MU_DAY_, "", 0,         \
       "An agent that was `left` or `down` for so long is deleted. 0: never.")                      \
     X("conductor", event_retention, DUR, config, event_retention, "30d", MU_SEC, 3650 * MU_DAY_,   \
-      "", 0, "How long events are kept.")                                                          \
+      "", 0,                                                                                       \
+      "How long events are kept. Older ones are deleted a minute after the start, then hourly.")   \
     X("conductor", event_max, COUNT, config, event_max, "10000000", 100, 1000000000, "events", 0,  \
-      "How many events are kept, the newest.")                                                     \
+      "How many events are kept, the newest. The others are deleted a minute after the start, "    \
+      "then hourly.")                                                                              \
     X("log", level, WORD, config, log_level, "info", 0, 0, "error warn info debug", 1,             \
       "The least important lines that are written.")                                               \
     X("log", format, WORD, config, log_format, "auto", 0, 0, "auto text journald json", 1,         \
