@@ -40,7 +40,9 @@
       "Where agents are heard, TCP and UDP: A.B.C.D:PORT, [V6]:PORT, or the path of a Unix "       \
       "socket, whose rights the umask gives. May be given several times.")                         \
     X("conductor", http, ADDRS, config, http, "127.0.0.1:4681", 0, 0, "", 0,                       \
-      "Where the HTTP API answers. May be given several times.")                                   \
+      "Where the HTTP API answers. May be given several times. It knows no users and asks for no " \
+      "token: whoever can connect there may read, beat for any agent and write. Only web pages "   \
+      "of others are kept out, by Host and Origin.")                                               \
     X("conductor", http_hosts, TEXT, config, http_hosts, "", 0, 0, "", 0,                          \
       "Names, with commas, that a request's Host may have besides this machine's: those of a "     \
       "proxy before it.")                                                                          \
@@ -56,7 +58,8 @@
       "not set: the path of the database and .secret; with a database on a server, "               \
       "muster.secret in /var/lib/muster or $XDG_STATE_HOME/muster.")                               \
     X("conductor", token_file, PATH, config, token_file, "", 0, 0, "", 0,                          \
-      "A file with a word that agents must present when they join. If not set: none is asked.")    \
+      "A file with a word that agents must present when they join by `listen`. If not set: none "  \
+      "is asked. `http` never asks for it.")                                                       \
     X("conductor", max_agents, COUNT, config, max_agents, "1000000", 1, 16000000, "agents", 0,     \
       "Agents known at once; a join beyond it is answered `full`.")                                \
     X("conductor", join_rate, COUNT, config, join_rate, "20000", 1, 10000000, "joins/s", 0,        \
