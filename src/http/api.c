@@ -153,7 +153,8 @@ static bool check_route(struct mu_req *req, const char *method)
         return true;
     }
     if (!req->allow[0])
-        mu_req_problem(req, MU_NO_SUCH_PATH, "path \"%.200s\" does not exist; see docs/api.md",
+        mu_req_problem(req, MU_NO_SUCH_PATH,
+                       "path \"%.200s\" does not exist; see /v1/openapi.json, or docs/api.md",
                        req->raw);
     else if (req->method == MU_OPTIONS)
         mu_req_send(req, 204);
