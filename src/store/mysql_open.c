@@ -484,7 +484,7 @@ int mu_mysql_open(void *st, const struct mu_addr *addr, bool may_migrate, struct
     if (!rv)
         rv = look(db, &schema, err);
     if (!rv)
-        rv = mu_schema_check(schema, mu_mysql_nsteps, may_migrate, err);
+        rv = mu_schema_check(schema, mu_mysql_nsteps, may_migrate, addr->text, err);
     if (!rv)
         rv = migrate(db, schema, err);
     if (!rv)
@@ -574,7 +574,7 @@ int mu_mysql_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, s
     if (!rv)
         rv = look(db, &schema, err); /* whoever had the lock may have changed it */
     if (!rv)
-        rv = mu_schema_check(schema, mu_mysql_nsteps, true, err);
+        rv = mu_schema_check(schema, mu_mysql_nsteps, true, addr->text, err);
     if (!rv)
         rv = migrate(db, schema, err);
     free_new(db);

@@ -417,7 +417,7 @@ static int open_again(struct mu_postgres *db, const struct mu_addr *addr, struct
     if (!rv)
         rv = look(db, &schema, err);
     if (!rv)
-        rv = mu_schema_check(schema, mu_schema_postgresql_n, false, err);
+        rv = mu_schema_check(schema, mu_schema_postgresql_n, false, addr->text, err);
     if (!rv && !schema)
         rv = mu_err_set(err, MU_EAGAIN, "muster's tables are gone; restore a backup");
     if (!rv)
@@ -444,7 +444,7 @@ int mu_pg_open(void *st, const struct mu_addr *addr, bool may_migrate, struct mu
     if (!rv)
         rv = look(db, &schema, err);
     if (!rv)
-        rv = mu_schema_check(schema, mu_schema_postgresql_n, may_migrate, err);
+        rv = mu_schema_check(schema, mu_schema_postgresql_n, may_migrate, addr->text, err);
     if (!rv)
         rv = migrate(db, schema, err);
     if (!rv)
@@ -519,7 +519,7 @@ int mu_pg_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, stru
     if (!rv)
         rv = look(&db, &schema, err);
     if (!rv)
-        rv = mu_schema_check(schema, mu_schema_postgresql_n, true, err);
+        rv = mu_schema_check(schema, mu_schema_postgresql_n, true, addr->text, err);
     if (!rv)
         rv = migrate(&db, schema, err);
     mu_pg_close(&db);

@@ -174,7 +174,8 @@ const uint32_t mu_schema_sqlite_n = MU_ARRAY_LEN(mu_schema_sqlite);
 const char *const mu_schema_postgresql[] = {postgresql_1};
 const uint32_t mu_schema_postgresql_n = MU_ARRAY_LEN(mu_schema_postgresql);
 
-int mu_schema_check(uint32_t schema, uint32_t ours, bool may_migrate, struct mu_err *err)
+int mu_schema_check(uint32_t schema, uint32_t ours, bool may_migrate, const char *url,
+                    struct mu_err *err)
 {
     if (schema > ours)
         return mu_err_set(err, MU_EVERSION,
@@ -183,9 +184,9 @@ int mu_schema_check(uint32_t schema, uint32_t ours, bool may_migrate, struct mu_
                           schema, ours);
     if (schema && schema < ours && !may_migrate)
         return mu_err_set(err, MU_EVERSION,
-                          "its schema is number %u, older than this program's, number %u; run"
-                          " `muster db upgrade`",
-                          schema, ours);
+                          "its schema is number %u, older than this program's, number %u; back it"
+                          " up, then run `muster db upgrade --store '%s'`",
+                          schema, ours, url);
     return 0;
 }
 

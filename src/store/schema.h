@@ -21,7 +21,8 @@ extern const uint32_t mu_schema_postgresql_n;
 int mu_schema_draw_fleet(int64_t *out, struct mu_err *err);
 
 /* Whether a program that writes schema @ours may use a database of @schema; an older one only when
- * it may migrate it. 0, or MU_EVERSION with both numbers. */
-int mu_schema_check(uint32_t schema, uint32_t ours, bool may_migrate, struct mu_err *err);
+ * it may migrate it. 0, or MU_EVERSION with both numbers, and what to run for the store @url. */
+int mu_schema_check(uint32_t schema, uint32_t ours, bool may_migrate, const char *url,
+                    struct mu_err *err);
 
 #endif

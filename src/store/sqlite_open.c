@@ -300,7 +300,8 @@ static int take_lock(struct mu_sqlite *db, struct mu_err *err)
     return rv;
 }
 
-static int open_file(struct mu_sqlite *db, bool may_migrate, struct mu_err *err)
+static int open_file(struct mu_sqlite *db, const struct mu_addr *addr, bool may_migrate,
+                     struct mu_err *err)
 {
     uint32_t schema = 0;
     int rv = connect_file(db, SQLITE_OPEN_READWRITE, err);
@@ -308,7 +309,7 @@ static int open_file(struct mu_sqlite *db, bool may_migrate, struct mu_err *err)
     if (!rv)
         rv = look(db, &schema, err);
     if (!rv)
-        rv = mu_schema_check(schema, mu_schema_sqlite_n, may_migrate, err);
+        rv = mu_schema_check(schema, mu_schema_sqlite_n, may_migrate, addr->text, err);
     if (!rv)
         rv = set_modes(db, err);
     return rv ? rv : migrate(db, schema, err);
@@ -325,12 +326,12 @@ static int find_path(struct mu_sqlite *db, const struct mu_addr *addr, struct mu
 /* After a lost connection. Another file in the place of ours is not even opened: what waits in
  * memory belongs behind what is stored in ours, and so does the write-ahead log that lies beside
  * it. */
-static int open_again(struct mu_sqlite *db, struct mu_err *err)
+static int open_again(struct mu_sqlite *db, const struct mu_addr *addr, struct mu_err *err)
 {
     disconnect(db);
     if (has_moved(db))
         return mu_sqlite_fail(db, SQLITE_READONLY_DBMOVED, err);
-    return open_file(db, false, err);
+    return open_file(db, addr, false, err);
 }
 
 int mu_sqlite_open(void *st, const struct mu_addr *addr, bool may_migrate, struct mu_boot *boot,
@@ -341,14 +342,14 @@ int mu_sqlite_open(void *st, const struct mu_addr *addr, bool may_migrate, struc
 
     db->opening = boot != NULL;
     if (!boot)
-        return open_again(db, err);
+        return open_again(db, addr, err);
     rv = find_path(db, addr, err);
     if (!rv)
         rv = take_lock(db, err);
     if (!rv)
         rv = mu_place_make(db->path, false, err); /* SQLite would make it with mode 0644 */
     if (!rv)
-        rv = open_file(db, may_migrate, err);
+        rv = open_file(db, addr, may_migrate, err);
     if (!rv)
         rv = mu_place_sync_folder(db->path, err);
     if (!rv)
@@ -454,7 +455,7 @@ int mu_sqlite_upgrade(const struct mu_addr *addr, uint32_t *from, uint32_t *to, 
     if (!rv)
         rv = look(&db, &schema, err);
     if (!rv)
-        rv = mu_schema_check(schema, mu_schema_sqlite_n, true, err);
+        rv = mu_schema_check(schema, mu_schema_sqlite_n, true, addr->text, err);
     if (!rv)
         rv = set_modes(&db, err);
     if (!rv)

@@ -610,6 +610,24 @@ static void an_older_schema_is_brought_up_to_date(void **state)
     assert_int_equal(rows_in(f), 3);
 }
 
+static void an_older_schema_is_refused_with_what_to_run(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t from = 99, to = 99;
+    char cure[400];
+
+    make_schema_1(f);
+    f->st = mu_alloc(sizeof(*f->st));
+    assert_int_equal(mu_store_sqlite.open(f->st, &f->addr, false, &f->boot, &f->err), MU_EVERSION);
+    close_store(f);
+    snprintf(cure, sizeof(cure), "back it up, then run `muster db upgrade --store '%s'`", f->url);
+    expect_text(f, "number 1, older");
+    expect_text(f, cure);
+    assert_int_equal(mu_store_upgrade(f->url, &from, &to, &f->err), 0);
+    assert_int_equal(from, 1);
+    assert_int_equal(to, mu_schema_sqlite_n);
+}
+
 static void backup_wants_a_database_and_a_folder(void **state)
 {
     struct fixture *f = *state;
@@ -729,6 +747,7 @@ int main(void)
         TEST(rubbish_is_refused_and_left_alone),
         TEST(somebody_elses_database_is_left_alone),
         TEST(a_newer_schema_is_refused_with_both_numbers),
+        TEST(an_older_schema_is_refused_with_what_to_run),
         TEST(words_that_are_none_are_refused_by_row),
         TEST(a_full_disk_is_waited_for),
         TEST(a_failing_write_is_waited_for),
