@@ -7,6 +7,19 @@
 #include "cli/settings.h"
 #include "store/admin.h"
 
+static void print_counts(const struct mu_store_status *status)
+{
+    if (!status->counted) {
+        printf("agents   unknown\nevents   unknown\nstarts   unknown\n");
+        return;
+    }
+    printf("agents   %" PRIu64 "\n", status->agents);
+    printf("events   %" PRIu64, status->events);
+    if (status->events)
+        printf(" (%" PRIu64 " to %" PRIu64 ")", status->span.oldest, status->span.newest);
+    printf("\nstarts   %" PRIu32 "\n", status->epoch);
+}
+
 static int print_status(const struct mu_args *args, const char *url)
 {
     struct mu_store_status status;
@@ -21,11 +34,8 @@ static int print_status(const struct mu_args *args, const char *url)
            : status.schema < status.writes ? " (old: run muster db upgrade)"
            : status.schema > status.writes ? " (of a newer muster)"
                                            : "");
-    printf("agents   %" PRIu64 "\n", status.agents);
-    printf("events   %" PRIu64, status.events);
-    if (status.events)
-        printf(" (%" PRIu64 " to %" PRIu64 ")", status.span.oldest, status.span.newest);
-    printf("\nstarts   %" PRIu32 "\n", status.epoch);
+    printf("wants    %" PRIu32 "\n", status.writes);
+    print_counts(&status);
     printf("bytes    %" PRIu64 "\n", status.bytes);
     printf("open by  %s\n", *status.holder ? status.holder : "nobody");
     return MU_EXIT_OK;

@@ -14,7 +14,7 @@
 
 /* Raised with each change of this page, or of a struct that it hands over: a plugin that was built
  * against another number is refused. */
-#define MU_STORE_ABI 2
+#define MU_STORE_ABI 3
 
 /* The agent's last report: JSON, at most 64 KiB. */
 struct mu_payload {
@@ -86,6 +86,7 @@ struct mu_event_span {
 struct mu_store_status {
     uint32_t schema; /* of the database */
     uint32_t writes; /* the one this program writes */
+    bool counted;    /* false: another schema's tables, in which these could not be read */
     uint32_t epoch;  /* lives of conductors so far */
     uint64_t agents, events;
     struct mu_event_span span;

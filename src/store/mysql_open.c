@@ -526,10 +526,9 @@ static void free_new(struct mu_mysql *db)
     mu_free(db);
 }
 
-/* The counts are told only of the schema that this program knows. */
 static int count_all(struct mu_mysql *db, struct mu_store_status *out, struct mu_err *err)
 {
-    uint64_t n[5] = {0}, connection;
+    uint64_t n[5] = {0};
     int rv = mu_mysql_numbers(db,
                               "SELECT (SELECT value FROM meta WHERE `key` = 'epoch'),"
                               " (SELECT COUNT(*) FROM agents),"
@@ -537,21 +536,31 @@ static int count_all(struct mu_mysql *db, struct mu_store_status *out, struct mu
                               " (SELECT MIN(seq) FROM events), (SELECT MAX(seq) FROM events)",
                               n, 5, err);
 
+    if (rv)
+        return rv;
+    out->counted = true;
     out->epoch = (uint32_t)n[0];
     out->agents = n[1];
     out->events = n[2];
     out->span = (struct mu_event_span){.oldest = n[3], .newest = n[4]};
-    return rv ? rv : find_holder(db, &connection, out->holder, err);
+    return 0;
 }
 
+/* What another schema's tables do not tell is unknown, and no failure. */
 int mu_mysql_status(const struct mu_addr *addr, struct mu_store_status *out, struct mu_err *err)
 {
     struct mu_store_status status = {.writes = mu_mysql_nsteps};
     struct mu_mysql *db;
+    uint64_t connection;
     int rv = connect_new(&db, addr, &status.schema, err);
 
-    if (!rv && status.schema == mu_mysql_nsteps)
+    status.counted = !status.schema;
+    if (!rv && status.schema)
         rv = count_all(db, &status, err);
+    if (rv && status.schema && status.schema != status.writes)
+        rv = 0;
+    if (!rv && status.schema)
+        rv = find_holder(db, &connection, status.holder, err);
     if (!rv)
         rv = mu_mysql_numbers(db,
                               "SELECT SUM(data_length + index_length) FROM"

@@ -465,15 +465,13 @@ void mu_pg_close(void *st)
 
 static int count_all(struct mu_postgres *db, struct mu_store_status *out, struct mu_err *err)
 {
-    int64_t n[6] = {0};
+    int64_t n[5] = {0};
     static const char *const sql[] = {
         "SELECT value FROM meta WHERE key = 'epoch'",
         "SELECT count(*) FROM agents",
         "SELECT value FROM meta WHERE key = 'event_count'",
         "SELECT coalesce(min(seq), 0) FROM events",
         "SELECT coalesce(max(seq), 0) FROM events",
-        ("SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = " PLACE
-         " AND relname IN ('meta', 'agents', 'beats', 'payloads', 'events')"),
     };
     int rv = 0;
 
@@ -481,25 +479,36 @@ static int count_all(struct mu_postgres *db, struct mu_store_status *out, struct
         rv = ask_number(db, sql[i], &n[i], err);
     if (rv)
         return rv;
+    out->counted = true;
     out->epoch = (uint32_t)n[0];
     out->agents = (uint64_t)n[1];
     out->events = (uint64_t)n[2];
     out->span = (struct mu_event_span){.oldest = (uint64_t)n[3], .newest = (uint64_t)n[4]};
-    out->bytes = (uint64_t)n[5];
     return 0;
 }
 
-/* The counts are told only of the schema that this program knows. */
+/* What another schema's tables do not tell is unknown, and no failure. */
 int mu_pg_status(const struct mu_addr *addr, struct mu_store_status *out, struct mu_err *err)
 {
     struct mu_postgres db = {.opening = true};
     struct mu_store_status status = {.writes = mu_schema_postgresql_n};
+    int64_t bytes = 0;
     int backend, rv = connect_to(&db, addr, err);
 
     if (!rv)
         rv = look(&db, &status.schema, err);
-    if (!rv && status.schema == mu_schema_postgresql_n)
+    status.counted = !status.schema;
+    if (!rv && status.schema)
         rv = count_all(&db, &status, err);
+    if (rv && status.schema && status.schema != status.writes)
+        rv = 0;
+    if (!rv)
+        rv = ask_number(&db,
+                        "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
+                        " WHERE relnamespace = " PLACE
+                        " AND relname IN ('meta', 'agents', 'beats', 'payloads', 'events')",
+                        &bytes, err);
+    status.bytes = (uint64_t)bytes;
     if (!rv)
         rv = find_holder(&db, status.holder, sizeof(status.holder), &backend, err);
     mu_pg_close(&db);

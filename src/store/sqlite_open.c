@@ -413,6 +413,7 @@ static int count_all(struct mu_sqlite *db, struct mu_store_status *out, struct m
         rc = read_number(db, "SELECT ifnull(max(seq), 0) FROM events", &newest);
     if (rc)
         return mu_sqlite_fail(db, rc, err);
+    out->counted = true;
     out->epoch = (uint32_t)epoch;
     out->agents = (uint64_t)agents;
     out->events = (uint64_t)events;
@@ -420,7 +421,7 @@ static int count_all(struct mu_sqlite *db, struct mu_store_status *out, struct m
     return 0;
 }
 
-/* The counts are told only of the schema that this program knows. */
+/* What another schema's tables do not tell is unknown, and no failure. */
 int mu_sqlite_status(const struct mu_addr *addr, struct mu_store_status *out, struct mu_err *err)
 {
     struct mu_sqlite db = {0};
@@ -431,8 +432,11 @@ int mu_sqlite_status(const struct mu_addr *addr, struct mu_store_status *out, st
         rv = connect_file(&db, SQLITE_OPEN_READWRITE, err);
     if (!rv)
         rv = look(&db, &status.schema, err);
-    if (!rv && status.schema == mu_schema_sqlite_n)
+    status.counted = !status.schema;
+    if (!rv && status.schema)
         rv = count_all(&db, &status, err);
+    if (rv && status.schema && status.schema != status.writes)
+        rv = 0;
     mu_sqlite_close(&db);
     if (rv)
         return rv;

@@ -102,7 +102,11 @@ class Refused(Base):
             self.server.sql("UPDATE meta SET value = 999 WHERE `key` = 'schema'", self.database)
             self.refuse(c, '999')
             status = muster('db', 'status', '--store', self.place)
-            self.assertIn('schema   999', status.stdout)
+            self.assertRegex(status.stdout, 'schema   999 .*\nwants .*\nagents   0\nevents   .*\nstarts   1\n')
+            self.server.sql('RENAME TABLE agents TO members', self.database)
+            status = muster('db', 'status', '--store', self.place)
+            self.assertEqual(status.returncode, 0, status.stderr)
+            self.assertRegex(status.stdout, 'agents   unknown\n.*\nstarts   unknown\nbytes    [1-9]')
 
     def test_a_second_conductor_names_the_first(self):
         with self.conductor() as first:

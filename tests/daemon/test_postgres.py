@@ -111,6 +111,11 @@ class Refused(OnServer):
         c.stop()
         self.sql("UPDATE meta SET value = 999 WHERE key = 'schema'")
         self.refuse(url, '999')
+        self.assertRegex(muster('db', 'status', '--store', url).stdout, 'schema   999 .*\nwants .*\nagents   0\nevents   .*\nstarts   1\n')
+        self.sql('ALTER TABLE agents RENAME TO members; CREATE VIEW agents AS SELECT 1/(random()::int * 0)')
+        status = muster('db', 'status', '--store', url)
+        self.assertEqual(status.returncode, 0, status.stderr)
+        self.assertRegex(status.stdout, 'agents   unknown\n.*\nstarts   unknown\nbytes    [1-9]')
 
     def test_a_parameter_that_is_none_is_named(self):
         self.refuse(self.server.url() + '&sslmod=x', 'invalid URI query parameter: "sslmod"', code=2)

@@ -2,6 +2,7 @@
 """What may happen to a database: taken, rubbish, newer, unwritable, full, frozen."""
 
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -117,6 +118,25 @@ class Db(unittest.TestCase):
             status = muster('db', 'status', '--store', f'sqlite:{empty.name}')
             self.assertEqual(status.returncode, 0, status.stderr)
             self.assertIn('schema   0 (empty: a conductor makes the tables at its start)', status.stdout)
+
+    def test_status_counts_in_another_schema_and_calls_nothing_lost(self):
+        with Conductor() as c:
+            c.web.ask('PUT', '/v1/agents/a@h/beat?interval=300s')
+            c.stop()
+            ours = int(re.search(r'^wants +(\d+)$', muster('db', 'status', '--store', c.store).stdout, re.M)[1])
+            for version, words in (ours - 1, 'old'), (999, 'of a newer muster'):
+                db = sqlite3.connect(c.db)
+                db.execute(f'PRAGMA user_version = {version}')
+                db.close()
+                status = muster('db', 'status', '--store', c.store).stdout
+                self.assertRegex(status, rf'schema   {version} \({words}.*\nwants    {ours}\nagents   1\nevents   [1-9]')
+                self.assertIn('starts   1\n', status)
+            db = sqlite3.connect(c.db)
+            db.executescript('DROP VIEW fleet; ALTER TABLE agents RENAME TO members')
+            db.close()
+            status = muster('db', 'status', '--store', c.store)
+            self.assertEqual(status.returncode, 0, status.stderr)
+            self.assertIn('agents   unknown\nevents   unknown\nstarts   unknown\n', status.stdout)
 
     def test_upgrade_has_nothing_to_do_on_a_new_one(self):
         with Conductor() as c:
