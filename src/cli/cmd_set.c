@@ -32,17 +32,37 @@ static int write_one(const struct mu_args *args, struct mu_ask *ask, const struc
     return code;
 }
 
-/* Does it for every operand, whatever becomes of the others. Returns the first failure. Takes
- * w->body. */
+/* Before the first write: a slip in one name must not leave half of them changed. */
+static int check_names(const struct mu_args *args)
+{
+    char *const *names = mu_args_operands(args);
+    struct mu_err err;
+    int rv = 0;
+
+    for (size_t i = 0; i < mu_args_count(args) && rv == 0; i++) {
+        struct mu_buf path;
+        mu_buf_init(&path, 0);
+        rv = mu_ask_agent_path(&path, names[i], NULL, &err);
+        mu_buf_fini(&path);
+    }
+    return rv ? mu_cli_fail_err(args, &err) : MU_EXIT_OK;
+}
+
+/* Does it for every operand, whatever becomes of the others; nothing where one is no name. Returns
+ * the first failure. Takes w->body. */
 static int write_all(const struct mu_args *args, const struct write *w, bool has_body)
 {
     char *const *names = mu_args_operands(args);
     struct mu_ask *ask;
     struct mu_err err;
-    int code = MU_EXIT_OK;
 
     if (has_body && !w->body)
         return mu_cli_fail(args, MU_EXIT_FAILED, "out of memory, or a reason that is not UTF-8");
+    int code = check_names(args);
+    if (code) {
+        json_decref(w->body);
+        return code;
+    }
     if (mu_ask_open(&ask, args, 0, &err) != 0) {
         json_decref(w->body);
         return mu_cli_fail_err(args, &err);

@@ -383,6 +383,12 @@ class Commands(Case):
         result = muster('disable', 'a@b', 'nova-compute@cmp-1', '--conductor', self.api.url)
         self.assertEqual((result.returncode, result.stdout), (4, 'nova-compute@cmp-1: disabled\n'))
 
+    def test_a_name_that_is_none_changes_nothing(self):
+        for args in (['enable'], ['disable'], ['force-down'], ['force-down', '--undo'], ['delete']):
+            with self.subTest(args=args):
+                self.complains(muster(*args, 'nova-compute@cmp-1', 'bad', '--conductor', self.api.url), 2, '"bad"')
+        self.assertEqual(self.api.asked, [])
+
     def test_explain_tells_people_the_verdict_first(self):
         lines = self.run_ok('explain', 'nova-compute@cmp-1').split('\n')
         self.assertEqual(lines[0], '+ nova-compute@cmp-1 is up: heard 3.2 s ago, suspect after 25 s of silence')
