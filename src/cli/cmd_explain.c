@@ -110,7 +110,8 @@ static void put_rule(struct page *p)
     put_fact(p, "status", mu_ask_text(agent, "status"));
     if (*mu_ask_text(agent, "disabled_reason"))
         put_fact(p, "disabled for", mu_ask_text(agent, "disabled_reason"));
-    put_fact(p, "since", mu_people_time(mu_ask_text(agent, "state_since"), p->times, p->now, time));
+    put_fact(p, json_is_true(json_object_get(agent, "forced_down")) ? "beneath since" : "since",
+             mu_people_time(mu_ask_text(agent, "state_since"), p->times, p->now, time));
 
     const char *path = mu_ask_text(p->answer, "path");
     mu_buf_puts(&p->out, "\nNumbers\n");

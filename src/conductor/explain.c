@@ -36,14 +36,16 @@ static void change(struct mu_explanation *e, const char *fmt, ...)
 static void numbers(const struct sight *s, struct mu_explanation *e)
 {
     mu_dur forgiven = s->since - s->pulse.since, all;
+    bool forced = e->view.row.forced_down;
 
     e->silence = s->h - s->since;
     all = s->now - (s->pulse.heard == MU_NEVER ? s->c->began : s->pulse.heard);
     e->stalls = mu_sweep_rest(all - e->silence);
     e->suspect_in = e->down_in = MU_NEVER;
-    if (s->pulse.state == MU_UP)
+    if (s->pulse.state == MU_UP && !forced)
         e->suspect_in = s->pulse.suspect_at + forgiven - s->h;
-    if (s->pulse.state == MU_UP || s->pulse.state == MU_SUSPECT || s->pulse.state == MU_UNKNOWN)
+    if (!forced &&
+        (s->pulse.state == MU_UP || s->pulse.state == MU_SUSPECT || s->pulse.state == MU_UNKNOWN))
         e->down_in = s->pulse.down_at + forgiven - s->h;
     if (e->suspect_in < 0)
         e->suspect_in = 0;
@@ -100,7 +102,8 @@ static void verdict(struct mu_explanation *e)
     mu_wall_text(v->row.state_since, since);
     if (v->row.forced_down)
         snprintf(e->verdict, sizeof(e->verdict),
-                 "down: forced by an operator; what is seen beneath is %s",
+                 "down: forced by an operator%s%s; what is seen beneath is %s",
+                 *v->row.forced_reason ? ": " : "", v->row.forced_reason,
                  v->heard || v->row.state > MU_SUSPECT ? state : "unknown");
     else if (v->shown == MU_UP)
         snprintf(e->verdict, sizeof(e->verdict), "up: heard %s ago, suspect after %s of silence",
@@ -125,7 +128,8 @@ static void rule(struct mu_explanation *e)
     dur(e->suspect_after, suspect);
     dur(e->down_after, down);
     if (v->row.forced_down)
-        snprintf(e->rule, sizeof(e->rule), "forced down shows down whatever is heard");
+        snprintf(e->rule, sizeof(e->rule),
+                 "forced down shows down whatever is heard; events of kind forced tell since when");
     else if (v->shown == MU_UNKNOWN)
         snprintf(e->rule, sizeof(e->rule),
                  "a start knows nothing: down after %s since the start, and when no join waits",
@@ -161,8 +165,10 @@ static void changes(const struct sight *s, struct mu_explanation *e)
     const struct mu_view *v = &e->view;
     char a[MU_DUR_TEXT];
 
-    if (v->row.forced_down)
+    if (v->row.forced_down) {
         change(e, "undoing force-down shows what is seen at once");
+        return;
+    }
     if (s->pulse.state == MU_SUSPECT || s->pulse.state == MU_DOWN || s->pulse.state == MU_UNKNOWN) {
         if (v->row.session || v->row.start_id == 0)
             change(e, "a beat makes it up");

@@ -9,13 +9,13 @@
 
 struct mu_explanation {
     struct mu_view view;
-    char verdict[256]; /* one sentence: "up: heard 3.2 s ago, suspect after 25 s of silence" */
+    char verdict[512]; /* one sentence: "up: heard 3.2 s ago, suspect after 25 s of silence" */
     char rule[256];    /* the rule that led to it */
     const char *detector;
     mu_dur silence, stalls;           /* hearing time since the last beat; deafness within it */
     double level;                     /* the detector's: 0 = just heard, 1 = down is due */
     mu_dur suspect_after, down_after; /* silence, as the detector has it now */
-    mu_dur suspect_in, down_in; /* until verdicts if nothing is heard; MU_NEVER = not by silence */
+    mu_dur suspect_in, down_in; /* until silence changes what is shown; MU_NEVER = it will not */
     struct mu_detect_number numbers[MU_DETECT_NUMBERS]; /* the detector's own */
     size_t nnumbers;
     uint32_t gaps_ms[MU_GAPS]; /* between the last beats, newest first */

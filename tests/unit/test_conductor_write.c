@@ -138,6 +138,33 @@ static void forced_down_shows_down_whatever_is_heard(void **state)
     rig_free(&r);
 }
 
+static void explanation_of_a_force_tells_why_and_only_what_lifts_it(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+    struct mu_explanation e;
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    assert_int_equal(rig_write(&r, "h", MU_OP_FORCE_DOWN, "fenced"), 0);
+    rig_commit(&r, 0);
+    mu_explain(r.c, 0, r.now, r.wall, &e);
+    assert_string_equal(e.verdict,
+                        "down: forced by an operator: fenced; what is seen beneath is up");
+    assert_int_equal(e.nchanges, 1);
+    assert_string_equal(e.changes[0], "undoing force-down shows what is seen at once");
+    assert_true(e.suspect_in == MU_NEVER && e.down_in == MU_NEVER);
+    assert_int_equal(rig_write(&r, "h", MU_OP_FORCE_DOWN, ""), 0);
+    rig_commit(&r, 0);
+    mu_explain(r.c, 0, r.now, r.wall, &e);
+    assert_string_equal(e.verdict, "down: forced by an operator; what is seen beneath is up");
+    assert_int_equal(rig_write(&r, "h", MU_OP_UNFORCE, ""), 0);
+    rig_commit(&r, 0);
+    mu_explain(r.c, 0, r.now, r.wall, &e);
+    assert_true(e.nchanges >= 2 && e.suspect_in != MU_NEVER && e.down_in != MU_NEVER);
+    rig_free(&r);
+}
+
 static void fence_is_told_by_the_stream_that_is_left(void **state)
 {
     struct rig r;
@@ -333,6 +360,7 @@ int main(void)
         cmocka_unit_test(who_is_gone_is_not_answered),
         cmocka_unit_test(snapshots_keep_a_write_that_waits),
         cmocka_unit_test(forced_down_shows_down_whatever_is_heard),
+        cmocka_unit_test(explanation_of_a_force_tells_why_and_only_what_lifts_it),
         cmocka_unit_test(fence_is_told_by_the_stream_that_is_left),
         cmocka_unit_test(deleted_agent_that_lives_joins_anew),
         cmocka_unit_test(one_curl_is_an_agent),
