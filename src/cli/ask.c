@@ -239,10 +239,18 @@ static int not_reached(struct mu_ask *ask, const struct place *p, CURLcode resul
                        struct mu_err *err)
 {
     char text[MU_DUR_TEXT];
+    long no = 0;
 
     if (result == CURLE_OPERATION_TIMEDOUT)
         return mu_err_set(err, MU_EAGAIN, "%s: no connection within %s", place_text(p),
                           mu_dur_text(ask->timeout, text));
+    /* libcurl would tell of the host and port that a socket's URL must have */
+    if (*p->unix_path && result == CURLE_COULDNT_CONNECT &&
+        !curl_easy_getinfo(ask->curl, CURLINFO_OS_ERRNO, &no) && no)
+        return mu_err_set(err, MU_EAGAIN,
+                          "%s: %s; write http://HOST:PORT, or the path of the "
+                          "socket where the API answers",
+                          p->unix_path, strerror((int)no));
     return mu_err_set(err, MU_EAGAIN, "%s: %s", place_text(p),
                       *ask->why ? ask->why : curl_easy_strerror(result));
 }

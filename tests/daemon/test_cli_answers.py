@@ -256,7 +256,9 @@ class Places(Case):
 
     def test_a_unix_socket_is_a_place(self):
         where = '/nowhere/muster.sock'
-        self.complains(muster('list', '--conductor', where), 5, where)
+        result = muster('list', '--conductor', where)
+        self.complains(result, 5, f'{where}: No such file or directory; write http://HOST:PORT')
+        self.assertNotIn('localhost', result.stderr)
 
     def test_proxies_are_not_asked(self):
         env = {'http_proxy': f'http://127.0.0.1:{free_port()}', 'MUSTER_CONDUCTOR': self.api.url}
