@@ -25,6 +25,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "conductor/payload.h"
 #include "loop/alarm.h"
 #include "loop/socket.h"
 #include "relay/line.h"
@@ -252,6 +253,8 @@ static int do_line(struct program *program, const char *text, struct mu_err *err
     }
     if (agent->over)
         return mu_err_set(err, MU_ECLOSED, "%s: %s", name, agent->over);
+    if (mu_payload_check(line.json, strlen(line.json)) == MU_EINVAL)
+        return mu_err_set(err, MU_EINVAL, "%s: what it reports is not JSON", name);
     rv = mu_session_report(mu_uplink_session(relay->up), agent->id, line.json, strlen(line.json),
                            mu_clock_boot());
     return rv ? mu_err_set(err, rv, "%s: %s", name, muster_strerror(rv)) : 0;

@@ -193,6 +193,8 @@ class Relay(unittest.TestCase):
         local.say('beat a@h')
         self.assertEqual(local.say('report a@h {"load": 3}'), 'ok')
         self.assertTrue(local.say('report a@h ' + 'x' * 65537).startswith('error: '))
+        for rubbish in 'nojson', '{"load": 3', '{} {}':
+            self.assertEqual(local.say('report a@h ' + rubbish), 'error: a@h: what it reports is not JSON')
         self.await_state('a@h', 'up')
 
     def test_each_bad_line_gets_one_error_and_the_next_is_read(self):
