@@ -73,7 +73,7 @@ struct muster_agent;
  * however often is tried. */
 enum muster_notice {
     MUSTER_NOTICE_JOINED,     /* the conductor knows the agent (again) */
-    MUSTER_NOTICE_LOST,       /* no answer for so long that the lease ended */
+    MUSTER_NOTICE_LOST,       /* no answer for so long that the lease ended, or no room there */
     MUSTER_NOTICE_RECOVERED,  /* answers again */
     MUSTER_NOTICE_REFUSED,    /* not taken, for good: the text says why */
     MUSTER_NOTICE_SUPERSEDED, /* a newer process has the name: this one has stopped beating */

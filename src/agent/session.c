@@ -149,9 +149,10 @@ static void pump(struct mu_session *s, mu_time now)
 
 static void check_lost(struct mu_session *s, mu_time now)
 {
+    bool full = s->full && s->nlive == 0; /* it is a person's turn, and time will not help */
     char text[128], gap[MU_DUR_TEXT];
 
-    if (s->lost || now < s->heard_until || !has_agents(s))
+    if (s->lost || (now < s->heard_until && !full) || !has_agents(s))
         return;
     s->lost = true;
     if (s->put_off[0] && s->nlive == 0)
@@ -159,7 +160,7 @@ static void check_lost(struct mu_session *s, mu_time now)
     else
         snprintf(text, sizeof(text), "no answer from the conductor, the lease ended; interval %s",
                  mu_dur_text(s->shortest, gap));
-    session_notice(s, MU_NOTICE_LOST, MU_INDEX_ALL, MU_ETIMEDOUT, text);
+    session_notice(s, MU_NOTICE_LOST, MU_INDEX_ALL, full ? MU_EFULL : MU_ETIMEDOUT, text);
 }
 
 static mu_time earlier(mu_time a, mu_time b)

@@ -18,7 +18,7 @@ struct mu_session;
  * MU_INDEX_ALL for LOST and RECOVERED, which are the session's. */
 enum mu_notice {
     MU_NOTICE_JOINED,     /* has an identity (again) */
-    MU_NOTICE_LOST,       /* no ack for so long that every lease is over; once */
+    MU_NOTICE_LOST,       /* no ack for so long that every lease is over; MU_EFULL: no room; once */
     MU_NOTICE_RECOVERED,  /* acks again; once after LOST */
     MU_NOTICE_REFUSED,    /* was refused for good: @rv; @text says why */
     MU_NOTICE_SUPERSEDED, /* another process has the name; it stops beating */

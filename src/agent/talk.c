@@ -111,6 +111,7 @@ static void not_joined(struct mu_session *s, uint32_t id, int rv, uint32_t retry
 
     if (is_temporary(rv)) {
         snprintf(s->put_off, sizeof(s->put_off), "%.95s", text_of(text, rv, room));
+        s->full = rv == MU_EFULL;
         member_want_join(s, m, retry_time(s, retry_ms, now));
         return;
     }
@@ -146,6 +147,7 @@ static void joined(struct mu_session *s, uint32_t id, const struct mu_joined_age
     }
     member_set_state(s, m, MEMBER_LIVE);
     s->put_off[0] = '\0';
+    s->full = false;
     m->index = a->index;
     m->incarnation = a->incarnation;
     memcpy(m->uuid, a->uuid, sizeof(m->uuid));

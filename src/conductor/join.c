@@ -300,7 +300,8 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
             mu_sender_unbind(&c->sessions, s, row.index);
     }
     if (rv == MU_EFULL)
-        settle_retry(c, batch, i, MU_NO_SLOT, RETRY_FULL, MU_EFULL, "max_agents is reached");
+        settle_retry(c, batch, i, MU_NO_SLOT, RETRY_FULL, MU_EFULL,
+                     "max_agents is reached; raise it there and restart, or delete who is gone");
     else if (rv != 0)
         settle_retry(c, batch, i, MU_NO_SLOT, RETRY, MU_EAGAIN, "the store is away");
     else if (take_payload(c, slot, w) != 0)

@@ -176,7 +176,8 @@ static void on_notice(void *ctx, enum mu_notice what, uint32_t agent, int rv, co
     struct life *life = ctx;
 
     if (what == MU_NOTICE_LOST) {
-        mu_warn("agent", "conductor lost", MU_KVS("why", text));
+        mu_warn("agent", rv == MU_EFULL ? "refused for now, trying on" : "conductor lost",
+                MU_KVS("why", text));
         return;
     }
     if (what == MU_NOTICE_RECOVERED) {

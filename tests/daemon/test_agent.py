@@ -228,6 +228,20 @@ class Away(Case):
             self.assertEqual(first, f'warn agent: no conductor there yet, trying on conductor={place}')
             self.assertEqual(agent.log().count(place), 1)
 
+    def test_a_full_conductor_is_told_at_once_with_the_cure(self):
+        self.c.stop()
+        self.c.set_config(Conductor.TIMES + '[conductor]\nmax_agents = 1\n')
+        self.c.start()
+        first = self.agent('--name', 'a@h')
+        self.await_state('a@h', 'up')
+        began = time.monotonic()
+        second = self.agent('--name', 'b@h')  # its interval would be 10 s, and its patience 30 s
+        wait.until(lambda: 'refused for now' in second.log(), second.log)
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertIn('max_agents is reached; raise it', second.log())
+        self.assertEqual(second.log().count('warn'), 1)
+        self.assertNotIn('warn', first.log())
+
     def test_conductor_may_die_and_come_back(self):
         agent = self.agent('--name', 'a@h', '--interval', '1s')
         self.await_state('a@h', 'up')

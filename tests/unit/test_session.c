@@ -958,6 +958,23 @@ static void session_joins_again_after_the_time_it_was_told(void **state)
     assert_int_equal(w->notices[MU_NOTICE_JOINED], 1);
 }
 
+static void session_says_at_once_that_the_conductor_is_full(void **state)
+{
+    struct world *w = *state;
+
+    w->join_rv = MU_EFULL;
+    add(w, 10 * MU_SEC, false);
+    run(w, MU_SEC);
+    assert_int_equal(w->notices[MU_NOTICE_LOST], 1);
+    assert_non_null(strstr(w->notice_text, "not taken yet: "));
+    run(w, 60 * MU_SEC);
+    assert_int_equal(w->notices[MU_NOTICE_LOST], 1);
+    w->join_rv = 0;
+    run(w, 2 * MU_SEC);
+    assert_int_equal(w->notices[MU_NOTICE_JOINED], 1);
+    assert_int_equal(w->notices[MU_NOTICE_RECOVERED], 1);
+}
+
 static void session_gives_up_an_agent_that_was_refused(void **state)
 {
     struct world *w = *state;
@@ -1232,6 +1249,7 @@ int main(void)
         TEST(session_hears_no_forged_ack),
         TEST(session_hangs_up_on_rubbish_and_attaches_again),
         TEST(session_joins_again_after_the_time_it_was_told),
+        TEST(session_says_at_once_that_the_conductor_is_full),
         TEST(session_gives_up_an_agent_that_was_refused),
         TEST(session_report_is_repeated_until_it_is_answered),
         TEST(session_last_word_waits_for_no_report_that_was_put_off),
