@@ -477,3 +477,8 @@ bool mu_session_idle(const struct mu_session *s)
 {
     return s->nasks == 0 && s->njoining == 0 && s->nwants == 0;
 }
+
+bool mu_session_answered(const struct mu_session *s)
+{
+    return s->answered;
+}

@@ -126,4 +126,7 @@ int mu_session_status(const struct mu_session *s, uint32_t agent, mu_time now,
 /* Whether nothing waits for an answer any more: for who wants to end after a leave. */
 bool mu_session_idle(const struct mu_session *s);
 
+/* Whether something that a conductor says has ever come by a stream. */
+bool mu_session_answered(const struct mu_session *s);
+
 #endif

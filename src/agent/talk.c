@@ -369,6 +369,7 @@ static int on_message(struct mu_session *s, const uint8_t *body, size_t n,
 
     if (rv)
         return rv;
+    s->answered = true;
     switch (msg.type) {
     case MU_MSG_ACK:
         talk_ack(s, (const uint8_t *)msg.sealed.p, msg.sealed.n, true, now);

@@ -17,7 +17,8 @@
 #include "transport/dial.h"
 
 #define ADDRESSES_MAX 8
-#define A_WAKE        64 /* datagrams read */
+#define A_WAKE        64           /* datagrams read */
+#define SILENT        (4 * MU_SEC) /* after which it is told that nothing answers a first join */
 
 struct address {
     struct sockaddr_storage sa;
@@ -50,9 +51,11 @@ struct mu_uplink {
     struct address addresses[ADDRESSES_MAX]; /* of the conductor being dialled */
     size_t naddresses, tried;
     bool dial_wanted, hangup_wanted;
-    bool reached;   /* a conductor, once */
-    bool dialling;  /* until mu_session_dialled() */
-    bool resolving; /* a part of it */
+    bool reached;                    /* a conductor, once */
+    bool strange[MU_CONDUCTORS_MAX]; /* was named: took our stream, and does not answer */
+    mu_time silent_until;            /* it is named then; MU_NEVER = nobody is */
+    bool dialling;                   /* until mu_session_dialled() */
+    bool resolving;                  /* a part of it */
     struct mu_dial *dial;
     struct datagrams *datagrams;
 
@@ -194,6 +197,20 @@ static void tell_absent(const struct mu_uplink *up)
                 MU_KVS("conductor", up->conductors.addrs[up->turn - 1].text));
 }
 
+/* Something took our stream that says nothing, or nothing that a conductor says: mostly the port
+ * of something else. Once for each of the list, and not where one has ever answered. */
+static void tell_strange(struct mu_uplink *up)
+{
+    size_t i = (up->turn - 1) % up->conductors.n;
+
+    up->silent_until = MU_NEVER;
+    if (mu_session_answered(up->session) || up->strange[i])
+        return;
+    up->strange[i] = true;
+    mu_warn("agent", "no answer of a conductor there yet; is it another port? trying on",
+            MU_KVS("conductor", up->conductors.addrs[i].text));
+}
+
 static void dial_failed(struct mu_uplink *up)
 {
     tell_absent(up);
@@ -214,6 +231,7 @@ static void on_dialled(void *ctx, int rv)
     }
     up->dialling = false;
     up->reached = true;
+    up->silent_until = mu_clock_boot() + SILENT;
     open_datagrams(up, &up->addresses[up->tried - 1]);
     mu_session_dialled(up->session, 0, mu_clock_boot());
     mu_uplink_stir(up);
@@ -233,6 +251,7 @@ static void on_hungup(void *ctx)
 
     mu_dial_close(up->dial);
     up->dial = NULL;
+    tell_strange(up);
     mu_session_hungup(up->session, mu_clock_boot());
     mu_uplink_stir(up);
 }
@@ -319,6 +338,9 @@ static void arm(struct mu_uplink *up)
 {
     mu_time due = mu_session_due(up->session), now = mu_clock_boot();
 
+    if (mu_session_answered(up->session))
+        up->silent_until = MU_NEVER;
+    due = up->silent_until < due ? up->silent_until : due;
     if (due == MU_NEVER) {
         uv_timer_stop(&up->timer);
         return;
@@ -343,6 +365,7 @@ void mu_uplink_stir(struct mu_uplink *up)
             up->dialling = false;
             mu_dial_close(up->dial);
             up->dial = NULL;
+            tell_strange(up);
         }
         if (may_dial(up)) {
             up->dial_wanted = false;
@@ -358,7 +381,11 @@ static void on_timer(uv_timer_t *timer)
 {
     struct mu_uplink *up = timer->data;
 
-    mu_session_tick(up->session, mu_clock_boot());
+    mu_time now = mu_clock_boot();
+
+    if (now >= up->silent_until)
+        tell_strange(up);
+    mu_session_tick(up->session, now);
     mu_uplink_stir(up);
 }
 
@@ -395,6 +422,7 @@ int mu_uplink_new(struct mu_uplink **out, struct uv_loop_s *loop,
     up->notice = notice;
     up->ctx = ctx;
     up->last = &up->notices;
+    up->silent_until = MU_NEVER;
     rv = new_session(up, token);
     if (rv) {
         mu_free(up);

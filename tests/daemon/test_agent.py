@@ -228,6 +228,16 @@ class Away(Case):
             self.assertEqual(first, f'warn agent: no conductor there yet, trying on conductor={place}')
             self.assertEqual(agent.log().count(place), 1)
 
+    def test_what_does_not_speak_muster_is_named_once(self):
+        with socket.create_server(('127.0.0.1', 0)) as silent:
+            for port in self.c.http_port, silent.getsockname()[1]:
+                with self.subTest(port=port):
+                    agent = self.agent('--name', 'a@h', '--interval', '2s', '--conductor', f'127.0.0.1:{port}')
+                    wait.until(lambda: 'conductor lost' in agent.log(), agent.log)
+                    self.assertEqual(agent.log().splitlines()[0], 'warn agent: no answer of a conductor there yet; is it'
+                                     f' another port? trying on conductor=127.0.0.1:{port}')
+                    self.assertEqual(agent.log().count('another port'), 1)
+
     def test_a_full_conductor_is_told_at_once_with_the_cure(self):
         self.c.stop()
         self.c.set_config(Conductor.TIMES + '[conductor]\nmax_agents = 1\n')
