@@ -196,8 +196,7 @@ static int delete_all(struct trial *t, mu_dur *spent, struct mu_err *err)
 /* In slices. The longest of them is what others wait for. */
 static int trim_all(struct trial *t, mu_dur *spent, mu_dur *longest, struct mu_err *err)
 {
-    const struct mu_trim all = {
-        .before = INT64_MAX, .now = INT64_MAX, .slice = MU_STORE_TRIM_SLICE};
+    const struct mu_trim all = {.before = INT64_MAX, .slice = MU_STORE_TRIM_SLICE};
     bool more = true;
     int rv = 0;
 

@@ -501,7 +501,7 @@ static void trim(struct mu_journal *journal)
         return;
     journal->trim_at = journal->now + TRIM_INTERVAL;
     journal->trimming =
-        mu_store_trim(config->store, before, journal->wall, config->keep, on_trimmed, journal) == 0;
+        mu_store_trim(config->store, before, config->keep, on_trimmed, journal) == 0;
 }
 
 static size_t not_stored(const struct mu_journal *journal)

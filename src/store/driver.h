@@ -102,17 +102,11 @@ typedef int (*mu_store_event_fn)(void *ctx, const struct mu_event_row *event);
 
 /* Which events may go: those that are too old, and those beyond the newest .keep (0 = no bound). */
 struct mu_trim {
-    mu_wall before; /* 0 = none is too old */
-    mu_wall now; /* what is later was written while the clock was ahead: its age is not known, and
-                    must not keep all that came after it */
+    mu_wall before; /* an event that seems to be later stays, and so do those after it: the clock
+                       may be behind now, as well as it may have been ahead then */
     uint64_t keep;
     uint32_t slice;
 };
-
-static inline bool mu_trim_too_old(const struct mu_trim *trim, mu_wall at)
-{
-    return trim->before > 0 && (at < trim->before || at > trim->now);
-}
 
 struct mu_store_driver {
     const char *scheme; /* "sqlite", as in sqlite:/var/lib/muster/muster.db */

@@ -422,7 +422,7 @@ static int trim(void *st, const struct mu_trim *which, bool *more, struct mu_err
            n = 0;
 
     while (n < table->n && n < which->slice &&
-           (n < excess || mu_trim_too_old(which, ((struct event *)table->at[n])->row.at)))
+           (n < excess || ((struct event *)table->at[n])->row.at < which->before))
         mu_free(table->at[n++]);
     drop(table, 0, n);
     *more = n == which->slice;

@@ -416,7 +416,7 @@ static int find_cut(struct mu_mysql *db, const struct mu_trim *which, uint64_t e
     if (rv)
         return rv;
     while (!found && (row = mysql_fetch_row(result))) {
-        found = n >= excess && !mu_trim_too_old(which, strtoll(row[1], NULL, 10));
+        found = n >= excess && (mu_wall)strtoll(row[1], NULL, 10) >= which->before;
         if (!found) {
             *cut = number(row[0]);
             n++;

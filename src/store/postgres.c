@@ -332,8 +332,7 @@ static int find_cut(struct mu_postgres *db, const struct mu_trim *which, int64_t
     if (rv)
         return rv;
     int n = 0;
-    for (; n < PQntuples(result) && (n < excess || mu_trim_too_old(which, mu_pg_int(result, n, 1)));
-         n++)
+    for (; n < PQntuples(result) && (n < excess || mu_pg_int(result, n, 1) < which->before); n++)
         *cut = mu_pg_int(result, n, 0);
     *more = n == (int)which->slice;
     PQclear(result);

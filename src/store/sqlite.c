@@ -243,7 +243,7 @@ static int find_cut(struct mu_sqlite *db, const struct mu_trim *which, int64_t e
         return sqlite3_errcode(db->db);
     sqlite3_bind_int64(stmt, 1, which->slice);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        if (n >= excess && !mu_trim_too_old(which, sqlite3_column_int64(stmt, 1)))
+        if (n >= excess && sqlite3_column_int64(stmt, 1) >= which->before)
             break;
         *cut = sqlite3_column_int64(stmt, 0);
         n++;

@@ -560,8 +560,8 @@ int mu_store_checkpoint(struct mu_store *store, const struct mu_beat_row *beats,
     return 0;
 }
 
-int mu_store_trim(struct mu_store *store, mu_wall before, mu_wall now, uint64_t keep,
-                  mu_store_done_fn done, void *ctx)
+int mu_store_trim(struct mu_store *store, mu_wall before, uint64_t keep, mu_store_done_fn done,
+                  void *ctx)
 {
     struct mu_store_job *job;
     int rv = new_job(&job, store, MU_JOB_TRIM, ctx);
@@ -569,7 +569,7 @@ int mu_store_trim(struct mu_store *store, mu_wall before, mu_wall now, uint64_t 
     if (rv)
         return rv;
     job->u.trim.which =
-        (struct mu_trim){.before = before, .now = now, .keep = keep, .slice = MU_STORE_TRIM_SLICE};
+        (struct mu_trim){.before = before, .keep = keep, .slice = MU_STORE_TRIM_SLICE};
     job->done = done;
     give(store, job);
     return 0;

@@ -53,8 +53,8 @@ typedef void (*mu_store_payload_fn)(void *ctx, int rv, const char *json, const s
 int mu_store_payload(struct mu_store *store, uint32_t row, mu_store_payload_fn done, void *ctx);
 #define MU_STORE_TRIM_SLICE 1000 /* events deleted before other jobs get their turn */
 /* In slices, between other jobs; which events go is told at struct mu_trim. */
-int mu_store_trim(struct mu_store *store, mu_wall before, mu_wall now, uint64_t keep,
-                  mu_store_done_fn done, void *ctx);
+int mu_store_trim(struct mu_store *store, mu_wall before, uint64_t keep, mu_store_done_fn done,
+                  void *ctx);
 
 struct mu_store_health {
     bool ok;         /* the last attempt succeeded, and none has been running for 2 s */

@@ -155,7 +155,7 @@ static void trim(struct world *w, mu_wall before, uint64_t keep)
 {
     bool done = false;
 
-    assert_int_equal(mu_store_trim(w->store, before, INT64_MAX, keep, stored, &done), 0);
+    assert_int_equal(mu_store_trim(w->store, before, keep, stored, &done), 0);
     while (!done)
         turn(w);
 }
@@ -387,7 +387,7 @@ static void a_stream_whose_events_are_trimmed_meanwhile_is_told(void **state)
     while (mu_stat_count(MU_STAT_HTTP_REQUESTS) == before)
         turn(w);
     /* Its first read of the store stands in line; the trim does before the second one can. */
-    assert_int_equal(mu_store_trim(w->store, 0, 0, 10, stored, &done), 0);
+    assert_int_equal(mu_store_trim(w->store, 0, 10, stored, &done), 0);
     text = hear(w, fd, "event: dropped", false);
     assert_non_null(strstr(text, "id: 1\n"));
     assert_non_null(strstr(text, "event: dropped\ndata: {\"next\":200}\n\n"));

@@ -195,7 +195,7 @@ static void trimming_lets_others_between(void **state)
     struct job a = {f, "fill"}, b = {f, "trim"}, c = {f, "commit"}, d = {f, "left"};
 
     give_events(f, 12000, &a);
-    assert_int_equal(mu_store_trim(f->store, 0, 0, 10, on_done, &b), 0);
+    assert_int_equal(mu_store_trim(f->store, 0, 10, on_done, &b), 0);
     COMMIT(f, &c);
     TURN_UNTIL(&f->loop, f->answers == 3);
     assert_int_equal(mu_store_events(f->store, &all, on_events, &d), 0);
