@@ -37,6 +37,7 @@
 #define HELD_MAX      ((size_t)64 << 20) /* bytes of cut frames and of queues, of all streams */
 #define SCRATCH       ((size_t)64 << 10)
 #define PIECES_A_TURN 4  /* of SCRATCH, read of one stream */
+#define MORE_A_TURN   32 /* of SCRATCH, beyond the first of each stream, of all streams */
 #define SLOT_BITS     24 /* of an id: which slot; the rest counts streams */
 #define SLOTS_MAX     ((uint32_t)1 << SLOT_BITS)
 #define NO_SLOT       UINT32_MAX
@@ -79,6 +80,8 @@ struct mu_streams {
     uint64_t count; /* of streams ever */
     struct stream *owing, *ending, *parting;
     size_t held;
+    uint64_t turn; /* by the loop's clock; .more = pieces that it may still read */
+    unsigned more;
     uv_timer_t timer;
     uv_idle_t idle; /* turns the loop while some are parting */
     struct mu_transport_stats stats;
@@ -555,6 +558,19 @@ static void on_end(struct stream *s, int error, mu_time now)
         mu_buf_reset(&s->out); /* nothing more goes out */
 }
 
+/* Whether a turn may read one more piece beyond the first of each stream. */
+static bool take_piece(struct mu_streams *all)
+{
+    if (all->turn != uv_now(all->loop)) {
+        all->turn = uv_now(all->loop);
+        all->more = MORE_A_TURN;
+    }
+    if (all->more == 0)
+        return false;
+    all->more--;
+    return true;
+}
+
 /* Reads what is there, up to a bound; to the end when the peer has gone: then there is no next
  * time. */
 static void read_some(struct stream *s, bool to_end, mu_time now)
@@ -575,7 +591,7 @@ static void read_some(struct stream *s, bool to_end, mu_time now)
         }
         if (s->term != ENDING)
             feed(s, (size_t)n, now);
-    } while (to_end || (n == SCRATCH && --pieces > 0));
+    } while (to_end || (n == SCRATCH && --pieces > 0 && take_piece(s->all)));
 }
 
 /* After a stream has moved: closes it when it is at its end, else waits for what it waits for. */

@@ -69,8 +69,8 @@ int mu_transport_adopt(struct mu_transport *t, int fd, struct mu_err *err);
 uint64_t mu_transport_mark(struct mu_transport *t);
 /* Reads on towards @mark, a bounded number of datagrams, and returns whether all of its have been
  * read. While it is false ask again, once a turn of the loop: a flood has filled the sockets, and
- * the others want their turns too. Streams are read by the loop's poll, 256 KiB of each a turn; who
- * asks after it (from a uv_check_t) has seen those too. */
+ * the others want their turns too. Streams are read by the loop's poll, 64 KiB of each a turn and
+ * up to 256 of some; who asks after it (from a uv_check_t) has seen those too. */
 bool mu_transport_passed(struct mu_transport *t, uint64_t mark);
 
 /* Sends a frame's body (the length prefix is added). An id of a stream that is gone is ignored. */
