@@ -172,8 +172,10 @@ void mu_conductor_tick(struct mu_conductor *c, mu_time now, mu_time boot, mu_wal
     listen(c, now, boot, drops);
     mu_stream_close_pending(c);
     mu_stream_end_guests(c);
-    mu_sweep(c, now);
-    mu_sweep_forget(c);
+    if (!c->draining) { /* at the end nobody is judged: the journal would never be empty */
+        mu_sweep(c, now);
+        mu_sweep_forget(c);
+    }
     mu_sessions_sweep(&c->sessions, c->now, 2 * mu_roster_count(c->roster) + SESSIONS_SPARE);
     warn_full(c);
     c->stalled = false;

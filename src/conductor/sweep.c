@@ -91,13 +91,14 @@ void mu_sweep_forget(struct mu_conductor *c)
         if (c->waiting.count >= FORGET_AT_ONCE)
             return;
         uint32_t slot = c->forgetting = (c->forgetting + 1) % n;
-        struct mu_row row;
+        struct mu_view view;
 
         if (!mu_roster_used(c->roster, slot) || mu_roster_pending(c->roster, slot))
             continue;
-        (void)mu_roster_row(c->roster, slot, &row);
-        if ((row.state == MU_LEFT || row.state == MU_DOWN) &&
-            wall - row.state_since >= c->config.forget_after / MU_MS &&
+        mu_roster_view(c->roster, slot, c->now, &view);
+        if ((view.row.state == MU_LEFT || view.row.state == MU_DOWN) &&
+            c->now - c->began >= view.times.down && /* he may live: we were not there to hear it */
+            wall - view.row.state_since >= c->config.forget_after / MU_MS &&
             mu_write_forget(c, slot) != 0)
             return; /* the store is away: later */
     }

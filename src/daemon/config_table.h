@@ -86,7 +86,8 @@
       "How often last_seen_at and report_count are written; longer where there are more than "     \
       "5,000 agents for each second of it.")                                                       \
     X("conductor", forget_after, DUR, config, forget_after, "0", 0, 3650 * MU_DAY_, "", 0,         \
-      "An agent that was `left` or `down` for so long is deleted. 0: never.")                      \
+      "An agent that was `left` or `down` for so long is deleted, but not before the conductor "   \
+      "has run for its service_down_time. 0: never.")                                              \
     X("conductor", event_retention, DUR, config, event_retention, "30d", MU_SEC, 3650 * MU_DAY_,   \
       "", 0,                                                                                       \
       "How long events are kept. Older ones are deleted a minute after the start, then hourly.")   \

@@ -394,6 +394,42 @@ static void down_and_left_are_forgotten_in_time(void **state)
     rig_free(&r);
 }
 
+/* He may have beaten on while nobody was there to hear it. */
+static void nobody_is_forgotten_before_he_could_be_heard(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+    struct rig_event e;
+
+    rig_init(&r);
+    r.config.forget_after = 1 * MU_SEC;
+    assert_int_equal(rig_new(&r), 0);
+    rig_begin(&r);
+    rig_join(&r, &s, "gone", 5);
+    rig_frame(&r, &s, &(struct mu_msg){.type = MU_MSG_LEAVE, .leave = {.id = 1, .index = 0}});
+    assert_int_equal(rig_state(&r, "gone"), MU_LEFT);
+    rig_run(&r, 3 * MU_SEC);
+    assert_int_equal(rig_count(&r, MU_KIND_DELETED, MU_WHY_FORGOTTEN, &e), 0);
+    rig_run(&r, 60 * MU_SEC);
+    assert_int_equal(rig_count(&r, MU_KIND_DELETED, MU_WHY_FORGOTTEN, &e), 1);
+    rig_free(&r);
+}
+
+static void nobody_is_judged_while_draining(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+
+    rig_init(&r);
+    assert_int_equal(rig_new(&r), 0);
+    rig_begin(&r);
+    rig_join(&r, &s, "silent", 5);
+    mu_conductor_drain(r.c);
+    rig_run(&r, 200 * MU_SEC);
+    assert_int_equal(rig_state(&r, "silent"), MU_UP);
+    rig_free(&r);
+}
+
 static void forgetting_leaves_the_store_room_for_others(void **state)
 {
     struct rig r;
@@ -468,6 +504,8 @@ int main(void)
         cmocka_unit_test(relays_word_is_down_at_once_even_while_deaf),
         cmocka_unit_test(who_left_is_not_judged_and_not_revived),
         cmocka_unit_test(down_and_left_are_forgotten_in_time),
+        cmocka_unit_test(nobody_is_forgotten_before_he_could_be_heard),
+        cmocka_unit_test(nobody_is_judged_while_draining),
         cmocka_unit_test(forgetting_leaves_the_store_room_for_others),
         cmocka_unit_test(new_policies_judge_nobody_before_an_interval_has_passed),
     };
