@@ -291,6 +291,18 @@ static void on_ended(struct mu_conductor *c, struct mu_stream *st, const struct 
     send_done(c, st, ended->id, 0, 0);
 }
 
+/* Who has neither joined nor attached has no agent to speak of, and shall not keep a place. */
+static int on_word(struct mu_conductor *c, struct mu_stream *st, const struct mu_msg *msg)
+{
+    if (msg->type == MU_MSG_REPORT)
+        on_report(c, st, &msg->report);
+    else if (msg->type == MU_MSG_LEAVE)
+        on_leave(c, st, &msg->leave);
+    else
+        on_ended(c, st, &msg->ended);
+    return st->session ? 0 : MU_ECLOSED;
+}
+
 int mu_intake_frame(struct mu_conductor *c, uint64_t conn, const uint8_t *frame, size_t n,
                     mu_time now)
 {
@@ -310,21 +322,17 @@ int mu_intake_frame(struct mu_conductor *c, uint64_t conn, const uint8_t *frame,
         rv = mu_stream_refuse(c, conn, rv, 0, err.text);
     } else {
         switch (msg.type) {
+        case MU_MSG_REPORT:
+        case MU_MSG_LEAVE:
+        case MU_MSG_ENDED:
+            rv = on_word(c, st, &msg);
+            break;
         case MU_MSG_JOIN:
             rv = mu_join_take(c, st, &msg.join);
             break;
         case MU_MSG_ATTACH:
         case MU_MSG_BEAT:
             rv = on_sealed(c, st, &msg);
-            break;
-        case MU_MSG_REPORT:
-            on_report(c, st, &msg.report);
-            break;
-        case MU_MSG_LEAVE:
-            on_leave(c, st, &msg.leave);
-            break;
-        case MU_MSG_ENDED:
-            on_ended(c, st, &msg.ended);
             break;
         default:
             rv = mu_stream_refuse(c, conn, MU_EPROTO, 0, "a message for agents");

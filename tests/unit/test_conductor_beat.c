@@ -225,6 +225,12 @@ static void beat_on_a_stream_needs_its_session_attached(void **state)
     r.msg.type = MU_MSG_DONE;
     assert_int_equal(mu_intake_frame(r.c, s.conn, (const uint8_t *)"", 0, r.now), MU_EPROTO);
     assert_int_equal(r.msg.type, MU_MSG_ERROR);
+    rig_open(&r, &s); /* who has not joined has no agent to speak of, and keeps no place */
+    assert_int_equal(
+        rig_frame(&r, &s, &(struct mu_msg){.type = MU_MSG_LEAVE, .leave = {.id = 1, .index = 0}}),
+        MU_ECLOSED);
+    assert_int_equal(r.msg.type, MU_MSG_DONE);
+    assert_int_equal(r.msg.done.rv, MU_ENOENT);
     assert_int_equal(mu_intake_frame(r.c, 999, (const uint8_t *)"x", 1, r.now), MU_ECLOSED);
     rig_free(&r);
 }
