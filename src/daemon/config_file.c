@@ -1,10 +1,13 @@
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "daemon/config_int.h"
 
@@ -86,16 +89,32 @@ static int take_value(void *ctx, const char *section, const char *key, const cha
     return !r->rv;
 }
 
+/* What is no file, a FIFO above all, could keep a reload waiting for ever. */
+static int open_file(const char *file, FILE **out, struct mu_err *err)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0 || (*out = fdopen(fd, "r")) == NULL) {
+        int why = errno;
+        if (fd >= 0)
+            close(fd);
+        return mu_err_set(err, why == ENOENT ? MU_EINVAL : MU_EIO, "%s: %s", file, strerror(why));
+    }
+    if (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode)) /* /dev/null */
+        return 0;
+    fclose(*out);
+    return mu_err_set(err, MU_EINVAL, "%s: not a file", file);
+}
+
 int mu_config_read_file(struct mu_config *config, unsigned *layer, const char *file,
                         struct mu_err *err)
 {
     struct reading r = {.place = {.config = config, .layer = (*layer)++}, .file = file, .err = err};
-    int bad;
+    int bad = open_file(file, &r.stream, err);
 
-    r.stream = fopen(file, "re");
-    if (!r.stream)
-        return mu_err_set(err, errno == ENOENT ? MU_EINVAL : MU_EIO, "%s: %s", file,
-                          strerror(errno));
+    if (bad)
+        return bad;
     bad = ini_parse_stream(next_line, &r, take_value, &r);
     if (!r.rv && bad) {
         snprintf(r.place.text, sizeof(r.place.text), "%s:%d", file, bad);

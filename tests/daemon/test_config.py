@@ -50,6 +50,15 @@ class Command(unittest.TestCase):
         self.assertEqual(result.returncode, 2)
         self.assertIn(self.conf, result.stderr)
 
+    def test_what_is_no_file_is_not_waited_for(self):
+        self.write('[conductor]\n')
+        os.mkdir(os.path.join(self.folder.name, 'conf.d'))
+        fifo = os.path.join(self.folder.name, 'conf.d', 'a.conf')
+        os.mkfifo(fifo)
+        result = self.run_config('check')
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(f'{fifo}: not a file', result.stderr)
+
     def test_check_warns_of_times_that_are_close(self):
         self.write('[DEFAULT]\nreport_interval = 10s\nservice_down_time = 26s\n')
         result = self.run_config('check')
