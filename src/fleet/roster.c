@@ -388,6 +388,7 @@ static void drop_pend(struct mu_roster *r, uint32_t slot)
 {
     struct pend **at = find_pend(r, slot), *pend = *at;
 
+    assert(pend);
     mu_pool_drop(&r->pool, pend->disabled_reason);
     mu_pool_drop(&r->pool, pend->forced_reason);
     *at = pend->next;

@@ -497,12 +497,15 @@ int mu_store_open(struct mu_store **out, struct uv_loop_s *loop, const char *url
                   struct mu_boot *boot, struct mu_err *err)
 {
     struct mu_addr addr;
-    const struct mu_store_driver *driver;
+    const struct mu_store_driver *driver = NULL;
     int rv = mu_addr_parse(&addr, url, err);
 
     if (!rv)
         rv = mu_store_driver_for(&addr, &driver, err);
-    return rv ? rv : mu_store_open_driver(out, loop, driver, &addr, may_migrate, boot, err);
+    if (rv)
+        return rv;
+    assert(driver);
+    return mu_store_open_driver(out, loop, driver, &addr, may_migrate, boot, err);
 }
 
 int mu_store_load(struct mu_store *store, mu_store_row_fn each, void *ctx, struct mu_err *err)
