@@ -114,8 +114,8 @@ struct mu_session {
     uint8_t fallbacks;
     bool datagrams, on_stream, no_stream, lost;
     char put_off[96]; /* why the last join was, for people; empty where it was not */
-    bool answered;    /* a conductor's word has come, once */
     bool full;        /* it was because the conductor takes no more: no matter of seconds */
+    bool answered;    /* a conductor's word has come, once */
 };
 
 /* member.c */

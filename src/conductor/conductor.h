@@ -28,7 +28,7 @@ struct mu_conductor_ports {
 struct mu_conductor_config {
     uint32_t epoch;
     uint32_t next_row;
-    uint8_t secret[16];                 /* the fleet secret: session keys are derived from it */
+    uint8_t secret[16];                 /* of this fleet: session keys are derived from it */
     uint64_t seed;                      /* of UUIDs, jitter, hash keys */
     uint32_t max_agents;                /* default 1,000,000 */
     uint32_t join_rate;                 /* joins a second; default 20,000 */
