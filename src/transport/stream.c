@@ -1,6 +1,10 @@
 /* The way of a frame: poll -> recv into one buffer for all -> wire/frame cuts it -> the sink. What
  * the sink answers to the frames of one recv leaves by one send.
  *
+ * A turn of the loop reads for a few ms. Of whom it then hears by poll waits, and the next turn
+ * begins with those who wait, in their order and in small pieces. So however many send as fast as
+ * they can, timers and datagrams have their turns, and nobody waits longer than the others.
+ *
  * Ways to end, and what the sink hears:
  *   the peer closes (FIN)     closed(by_peer), what is queued still goes out, then close
  *   the peer is gone (RST)    closed(by_peer), close
@@ -14,7 +18,7 @@
  * a flood, in which he waits among the parting.
  *
  * Nothing that the sink may call tears a stream down: it is only marked, and dies on the loop. */
-#include "transport/stream.h"
+#include "transport/stream_int.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,80 +26,26 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <utlist.h>
-#include <uv.h>
 
 #include "base/mem.h"
 #include "transport/peers.h"
 #include "transport/udp.h"
-#include "wire/frame.h"
 
 #define LINGER        (2 * MU_SEC)
 #define TICK_MS       100
-#define HELD_MAX      ((size_t)64 << 20) /* bytes of cut frames and of queues, of all streams */
-#define SCRATCH       ((size_t)64 << 10)
-#define PIECES_A_TURN 4  /* of SCRATCH, read of one stream */
-#define MORE_A_TURN   32 /* of SCRATCH, beyond the first of each stream, of all streams */
+#define TURN          (10 * MU_MS) /* of the loop, for reading streams; one piece goes beyond it */
+#define PIECES_A_TURN 4           /* read of one stream */
+#define SMALL_PIECE   ((size_t)4 << 10) /* of one that had to wait, so that all have a turn soon */
+#define OWED_MAX      ((size_t)MU_FRAME_MAX + SMALL_PIECE)
 #define SLOT_BITS     24 /* of an id: which slot; the rest counts streams */
 #define SLOTS_MAX     ((uint32_t)1 << SLOT_BITS)
 #define NO_SLOT       UINT32_MAX
 
-enum term { NO_TERM, OWING, ENDING, PARTING };
-
-struct stream {
-    uv_poll_t poll;
-    struct mu_streams *all;
-    struct stream *prev, *next; /* in the queue of its term */
-    mu_time due;                /* of its term; a parting one has none, but a mark */
-    uint64_t mark;
-    uint64_t id;
-    struct mu_frames in;
-    struct mu_buf out;
-    size_t held; /* bytes of .in and .out, as counted in all->held */
-    int fd;
-    uint32_t peer;
-    uint8_t term;   /* enum term */
-    uint8_t events; /* that are polled for */
-    bool told;      /* the sink has heard of it, and not yet that it is gone */
-    bool framed;    /* a whole frame came with what is being read */
-    bool eof;       /* nothing more comes from the peer */
-    bool shut;      /* our FIN is sent */
-};
-
-struct slot {
-    struct stream *s;
-    uint32_t next_free;
-};
-
-struct mu_streams {
-    uv_loop_t *loop;
-    struct mu_transport_config config;
-    const struct mu_transport_sink *sink;
-    struct mu_udp *udp;
-    struct mu_peers *peers;
-    struct slot *slots;
-    uint32_t nslots, free_slot;
-    uint64_t count; /* of streams ever */
-    struct stream *owing, *ending, *parting;
-    size_t held;
-    uint64_t turn; /* by the loop's clock; .more = pieces that it may still read */
-    unsigned more;
-    uv_timer_t timer;
-    uv_idle_t idle; /* turns the loop while some are parting */
-    struct mu_transport_stats stats;
-    size_t handles;
-    void (*closed)(void *ctx);
-    void *closed_ctx;
-    struct stream *reading; /* the one whose frames are with the sink */
-    size_t gathered;        /* bytes for it in .answers */
-    uint8_t answers[SCRATCH];
-    uint8_t scratch[SCRATCH];
-};
-
 static void on_tick(uv_timer_t *timer);
-static void on_idle(uv_idle_t *idle);
+static void on_turn(uv_prepare_t *turn);
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 int mu_streams_new(struct mu_streams **out, struct uv_loop_s *loop,
@@ -120,9 +70,11 @@ int mu_streams_new(struct mu_streams **out, struct uv_loop_s *loop,
     all->udp = udp;
     all->free_slot = NO_SLOT;
     uv_timer_init(loop, &all->timer);
+    uv_prepare_init(loop, &all->turn);
     uv_idle_init(loop, &all->idle);
-    all->timer.data = all->idle.data = all;
-    all->handles = 2;
+    all->timer.data = all->turn.data = all->idle.data = all;
+    all->handles = 3;
+    uv_prepare_start(&all->turn, on_turn);
     *out = all;
     return 0;
 }
@@ -140,17 +92,17 @@ void mu_streams_free(struct mu_streams *all)
 /* --- slots and terms ----------------------------------------------------------------------------
  */
 
-static int take_slot(struct mu_streams *all, struct stream *s)
+static int take_slot(struct mu_streams *all, struct mu_accepted *s)
 {
     uint32_t i = all->free_slot;
 
     if (i == NO_SLOT) {
         uint32_t n = all->nslots ? 2 * all->nslots : 64;
-        struct slot *slots = mu_realloc(all->slots, n, sizeof(*slots));
+        struct mu_stream_slot *slots = mu_realloc(all->slots, n, sizeof(*slots));
         if (!slots)
             return MU_ENOMEM;
         for (uint32_t k = all->nslots; k < n; k++)
-            slots[k] = (struct slot){NULL, k + 1 < n ? k + 1 : NO_SLOT};
+            slots[k] = (struct mu_stream_slot){NULL, k + 1 < n ? k + 1 : NO_SLOT};
         i = all->nslots;
         all->slots = slots;
         all->nslots = n;
@@ -161,43 +113,42 @@ static int take_slot(struct mu_streams *all, struct stream *s)
     return 0;
 }
 
-static void drop_slot(struct mu_streams *all, const struct stream *s)
+static void drop_slot(struct mu_streams *all, const struct mu_accepted *s)
 {
     uint32_t i = (uint32_t)(s->id & (SLOTS_MAX - 1));
 
-    all->slots[i] = (struct slot){NULL, all->free_slot};
+    all->slots[i] = (struct mu_stream_slot){NULL, all->free_slot};
     all->free_slot = i;
 }
 
-/* The stream with that id, unless it is gone or going. */
-static struct stream *find(struct mu_streams *all, uint64_t id)
+struct mu_accepted *mu_streams_find(struct mu_streams *all, uint64_t id)
 {
     uint32_t i = (uint32_t)(id & (SLOTS_MAX - 1));
-    struct stream *s = i < all->nslots ? all->slots[i].s : NULL;
+    struct mu_accepted *s = i < all->nslots ? all->slots[i].s : NULL;
 
-    return s && s->id == id && s->term < ENDING ? s : NULL;
+    return s && s->id == id && s->term < MU_TERM_ENDING ? s : NULL;
 }
 
-static void leave_queue(struct stream *s)
+static void leave_queue(struct mu_accepted *s)
 {
-    if (s->term == OWING)
+    if (s->term == MU_TERM_OWING)
         DL_DELETE(s->all->owing, s);
-    else if (s->term == ENDING)
+    else if (s->term == MU_TERM_ENDING)
         DL_DELETE(s->all->ending, s);
-    else if (s->term == PARTING)
+    else if (s->term == MU_TERM_PARTING)
         DL_DELETE(s->all->parting, s);
-    s->term = NO_TERM;
+    s->term = MU_TERM_NONE;
 }
 
 /* A term's length is the same for all of its queue, so that the oldest is always in front. */
-static void enter_queue(struct stream *s, enum term term, mu_time now)
+static void enter_queue(struct mu_accepted *s, enum mu_stream_term term, mu_time now)
 {
     struct mu_streams *all = s->all;
 
     leave_queue(s);
     s->term = (uint8_t)term;
-    s->due = now + (term == OWING ? all->config.silent_for : LINGER);
-    if (term == OWING)
+    s->due = now + (term == MU_TERM_OWING ? all->config.silent_for : LINGER);
+    if (term == MU_TERM_OWING)
         DL_APPEND(all->owing, s);
     else
         DL_APPEND(all->ending, s);
@@ -205,7 +156,42 @@ static void enter_queue(struct stream *s, enum term term, mu_time now)
         uv_timer_start(&all->timer, on_tick, TICK_MS, TICK_MS);
 }
 
-static void count_held(struct stream *s)
+/* Being active is all it does: poll returns at once. */
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+/* Since its turn to read is over: the next has those first who wait longest. */
+static void wait_turn(struct mu_accepted *s)
+{
+    struct mu_streams *all = s->all;
+
+    if (s->waits)
+        return;
+    s->waits = true;
+    DL_APPEND2(all->waiting, s, wait_prev, wait_next);
+    uv_idle_start(&all->idle, on_idle);
+}
+
+static void stop_waiting(struct mu_accepted *s)
+{
+    if (s->waits)
+        DL_DELETE2(s->all->waiting, s, wait_prev, wait_next);
+    s->waits = false;
+}
+
+/* @n bytes of what was owed have been read. */
+static void pay(struct mu_accepted *s, size_t n)
+{
+    if (s->owed == 0)
+        return;
+    s->owed -= n < s->owed ? n : s->owed;
+    if (s->owed == 0)
+        s->all->indebted--;
+}
+
+void mu_streams_count_held(struct mu_accepted *s)
 {
     size_t held = s->in.rest.cap + s->out.cap;
 
@@ -224,7 +210,7 @@ static void handle_gone(struct mu_streams *all)
 
 static void on_gone(uv_handle_t *handle)
 {
-    struct stream *s = handle->data;
+    struct mu_accepted *s = handle->data;
     struct mu_streams *all = s->all;
 
     mu_free(s);
@@ -232,11 +218,13 @@ static void on_gone(uv_handle_t *handle)
 }
 
 /* The descriptor and the place are free at once, the memory when libuv has let go of the handle. */
-static void destroy(struct stream *s)
+static void destroy(struct mu_accepted *s)
 {
     struct mu_streams *all = s->all;
 
     leave_queue(s);
+    stop_waiting(s);
+    pay(s, s->owed);
     drop_slot(all, s);
     mu_peers_drop(all->peers, s->peer);
     mu_frames_fini(&s->in);
@@ -248,7 +236,7 @@ static void destroy(struct stream *s)
     uv_close((uv_handle_t *)&s->poll, on_gone);
 }
 
-static void tell_closed(struct stream *s, bool by_peer, mu_time now)
+static void tell_closed(struct mu_accepted *s, bool by_peer, mu_time now)
 {
     const struct mu_transport_sink *sink = s->all->sink;
 
@@ -258,31 +246,28 @@ static void tell_closed(struct stream *s, bool by_peer, mu_time now)
     sink->closed(sink->ctx, s->id, by_peer, now);
 }
 
-static void end_by_us(struct stream *s, mu_time now)
+static void end_by_us(struct mu_accepted *s, mu_time now)
 {
     destroy(s);
     tell_closed(s, false, now); /* last: the sink may call in */
 }
 
-/* Puts an end to a stream over a bound: dead at the next tick, not now, since the sink may be the
- * caller. */
-static void doom(struct stream *s)
+void mu_streams_doom(struct mu_accepted *s)
 {
     s->all->stats.overflowed++;
     mu_buf_fini(&s->out);
-    count_held(s);
+    mu_streams_count_held(s);
     leave_queue(s);
-    s->term = ENDING;
+    s->term = MU_TERM_ENDING;
     s->due = 0;
     DL_PREPEND(s->all->ending, s);
     if (!uv_is_active((uv_handle_t *)&s->all->timer))
         uv_timer_start(&s->all->timer, on_tick, TICK_MS, TICK_MS);
 }
 
-/* The one that pays when all together hold too much. */
-static struct stream *greediest(const struct mu_streams *all)
+struct mu_accepted *mu_streams_greediest(const struct mu_streams *all)
 {
-    struct stream *found = NULL;
+    struct mu_accepted *found = NULL;
 
     for (uint32_t i = 0; i < all->nslots; i++)
         if (all->slots[i].s && (!found || all->slots[i].s->held > found->held))
@@ -290,9 +275,9 @@ static struct stream *greediest(const struct mu_streams *all)
     return found;
 }
 
-static void watch(struct stream *s)
+void mu_streams_watch(struct mu_accepted *s)
 {
-    int events = (s->eof ? 0 : UV_READABLE) | (s->out.len ? UV_WRITABLE : 0);
+    int events = (s->eof || s->failed ? 0 : UV_READABLE) | (s->out.len ? UV_WRITABLE : 0);
 
     if (events == s->events) /* to start it again would cost two system calls a frame */
         return;
@@ -305,11 +290,11 @@ static void watch(struct stream *s)
 
 bool mu_streams_shed(struct mu_streams *all, mu_time now)
 {
-    struct stream *s = all->ending ? all->ending : all->owing;
+    struct mu_accepted *s = all->ending ? all->ending : all->owing;
 
     if (!s)
         return false;
-    if (s->term == OWING)
+    if (s->term == MU_TERM_OWING)
         all->stats.silent++;
     end_by_us(s, now);
     return true;
@@ -335,114 +320,8 @@ static void on_tick(uv_timer_t *timer)
         uv_timer_stop(timer);
 }
 
-/* --- out ----------------------------------------------------------------------------------------
- */
-
-/* An error of sending is left to reading, which tells FIN from RST and finds what still came. */
-static void flush(struct stream *s)
-{
-    while (s->out.len > 0) {
-        ssize_t n = send(s->fd, s->out.data, s->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN)
-            break;
-        mu_buf_drop(&s->out, n < 0 ? s->out.len : (size_t)n);
-    }
-    if (s->out.len == 0 && s->out.cap > 0) {
-        mu_buf_fini(&s->out);
-        mu_buf_init(&s->out, 0);
-    }
-    count_held(s);
-}
-
-/* Sends what the socket takes now; returns how much of head and body that was. */
-static size_t send_now(struct stream *s, const uint8_t *head, const uint8_t *frame, size_t n)
-{
-    struct iovec iov[2] = {{(void *)head, MU_FRAME_HEAD}, {(void *)frame, n}};
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-    ssize_t sent = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-    if (sent >= 0)
-        return (size_t)sent;
-    return errno == EAGAIN || errno == EINTR ? 0 : MU_FRAME_HEAD + n; /* see flush() */
-}
-
-/* Keeps what the socket does not take now. */
-static void queued(struct stream *s)
-{
-    struct mu_streams *all = s->all;
-
-    count_held(s);
-    if (s->out.failed || s->out.len > all->config.send_queue_max)
-        doom(s);
-    else if (all->held > HELD_MAX)
-        doom(greediest(all));
-    watch(s);
-}
-
-/* Sends what was gathered for the stream that is being read. */
-static void let_go(struct mu_streams *all)
-{
-    struct stream *s = all->reading;
-    size_t n = all->gathered;
-    ssize_t sent;
-
-    if (n == 0)
-        return;
-    all->gathered = 0;
-    sent = send(s->fd, all->answers, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent == (ssize_t)n || (sent < 0 && errno != EAGAIN && errno != EINTR)) /* see flush() */
-        return;
-    sent = sent < 0 ? 0 : sent;
-    mu_buf_put(&s->out, all->answers + sent, n - (size_t)sent);
-    queued(s);
-}
-
-/* Whether nothing is left to do: the frame waits until all that came with its question has been
- * answered, or its stream is over a bound. */
-static bool gather(struct stream *s, const uint8_t *head, const uint8_t *frame, size_t n)
-{
-    struct mu_streams *all = s->all;
-
-    if (s != all->reading || s->out.len > 0)
-        return false;
-    if (n + MU_FRAME_HEAD > SCRATCH - all->gathered) {
-        let_go(all);
-        return s->term == ENDING;
-    }
-    memcpy(all->answers + all->gathered, head, MU_FRAME_HEAD);
-    memcpy(all->answers + all->gathered + MU_FRAME_HEAD, frame, n);
-    all->gathered += n + MU_FRAME_HEAD;
-    return true;
-}
-
-void mu_streams_send(struct mu_streams *all, uint64_t conn, const uint8_t *frame, size_t n)
-{
-    struct stream *s = find(all, conn);
-    uint8_t head[MU_FRAME_HEAD];
-    size_t sent = 0;
-
-    assert(n > 0 && n <= MU_FRAME_MAX);
-    if (!s)
-        return;
-    mu_frame_head(head, n);
-    if (gather(s, head, frame, n))
-        return;
-    if (s->out.len == 0)
-        sent = send_now(s, head, frame, n);
-    if (sent == MU_FRAME_HEAD + n)
-        return;
-    if (sent < MU_FRAME_HEAD) {
-        mu_buf_put(&s->out, head + sent, MU_FRAME_HEAD - sent);
-        sent = MU_FRAME_HEAD;
-    }
-    mu_buf_put(&s->out, frame + (sent - MU_FRAME_HEAD), n - (sent - MU_FRAME_HEAD));
-    queued(s);
-}
-
 /* Our FIN, once everything queued is out. */
-static void shut_when_flushed(struct stream *s)
+static void shut_when_flushed(struct mu_accepted *s)
 {
     if (s->out.len > 0 || s->shut || s == s->all->reading)
         return;
@@ -452,18 +331,18 @@ static void shut_when_flushed(struct stream *s)
 
 void mu_streams_end(struct mu_streams *all, uint64_t conn)
 {
-    struct stream *s = find(all, conn);
+    struct mu_accepted *s = mu_streams_find(all, conn);
 
     if (!s)
         return;
-    enter_queue(s, ENDING, mu_clock_now());
+    enter_queue(s, MU_TERM_ENDING, mu_clock_now());
     shut_when_flushed(s);
 }
 
 /* --- in -----------------------------------------------------------------------------------------
  */
 
-static const char *peer_text(const struct stream *s, char *out, size_t size)
+static const char *peer_text(const struct mu_accepted *s, char *out, size_t size)
 {
     struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);
@@ -482,7 +361,7 @@ static const char *peer_text(const struct stream *s, char *out, size_t size)
 
 static int on_frame(void *ctx, const uint8_t *body, size_t n)
 {
-    struct stream *s = ctx;
+    struct mu_accepted *s = ctx;
     const struct mu_transport_sink *sink = s->all->sink;
     mu_time now = mu_clock_now();
     char text[128];
@@ -496,11 +375,11 @@ static int on_frame(void *ctx, const uint8_t *body, size_t n)
             return rv;
     }
     rv = sink->frame(sink->ctx, s->id, body, n, now);
-    return rv == 0 && s->term == ENDING ? MU_ECLOSED : rv;
+    return rv == 0 && s->term == MU_TERM_ENDING ? MU_ECLOSED : rv;
 }
 
 /* Hands on what was read. Afterwards the stream owes a frame, or is at rest, or is ending. */
-static void feed(struct stream *s, size_t n, mu_time now)
+static void feed(struct mu_accepted *s, size_t n, mu_time now)
 {
     struct mu_streams *all = s->all;
     int rv;
@@ -508,141 +387,194 @@ static void feed(struct stream *s, size_t n, mu_time now)
     s->framed = false;
     all->reading = s;
     rv = mu_frames_feed(&s->in, all->scratch, n, on_frame, s);
-    let_go(all);
+    mu_streams_let_go(all);
     all->reading = NULL;
-    count_held(s);
-    if (rv && s->term != ENDING)
-        enter_queue(s, ENDING, now);
-    if (s->term == ENDING) /* also where the answers were over a bound */
+    mu_streams_count_held(s);
+    if (rv && s->term != MU_TERM_ENDING)
+        enter_queue(s, MU_TERM_ENDING, now);
+    if (s->term == MU_TERM_ENDING) /* also where the answers were over a bound */
         return;
     if (s->framed)
         leave_queue(s);
-    if (mu_frames_pending(&s->in) && s->term == NO_TERM)
-        enter_queue(s, OWING, now);
+    if (mu_frames_pending(&s->in) && s->term == MU_TERM_NONE)
+        enter_queue(s, MU_TERM_OWING, now);
 }
 
 /* Tells of the parting one that came first, if that may be told. Returns it, or NULL. */
-static struct stream *tell_parting(struct mu_streams *all, mu_time now)
+static struct mu_accepted *tell_parting(struct mu_streams *all, mu_time now)
 {
-    struct stream *s = all->parting;
+    struct mu_accepted *s = all->parting;
 
     if (!s || !mu_udp_passed(all->udp, s->mark))
         return NULL;
-    enter_queue(s, ENDING, now);
+    enter_queue(s, MU_TERM_ENDING, now);
     tell_closed(s, true, now);
     return s;
 }
 
-static void part(struct stream *s, mu_time now)
+static void part(struct mu_accepted *s, mu_time now)
 {
     struct mu_streams *all = s->all;
 
     leave_queue(s);
-    s->term = PARTING;
+    s->term = MU_TERM_PARTING;
     s->mark = mu_udp_mark(all->udp);
     DL_APPEND(all->parting, s);
     if (all->parting == s && !tell_parting(all, now))
         uv_idle_start(&all->idle, on_idle);
 }
 
-static void on_end(struct stream *s, int error, mu_time now)
+static void on_end(struct mu_accepted *s, int error, mu_time now)
 {
     bool by_peer = error == 0 || error == ECONNRESET || error == EPIPE;
 
     s->eof = true;
-    if (s->term != ENDING && by_peer && s->told)
+    if (s->term != MU_TERM_ENDING && by_peer && s->told)
         part(s, now);
-    else if (s->term != ENDING && by_peer)
-        enter_queue(s, ENDING, now);
+    else if (s->term != MU_TERM_ENDING && by_peer)
+        enter_queue(s, MU_TERM_ENDING, now);
     if (error)
         mu_buf_reset(&s->out); /* nothing more goes out */
 }
 
-/* Whether a turn may read one more piece beyond the first of each stream. */
-static bool take_piece(struct mu_streams *all)
+/* Whether this turn of the loop may read streams. */
+static bool may_read(struct mu_streams *all, mu_time now)
 {
-    if (all->turn != uv_now(all->loop)) {
-        all->turn = uv_now(all->loop);
-        all->more = MORE_A_TURN;
-    }
-    if (all->more == 0)
-        return false;
-    all->more--;
-    return true;
+    if (all->until == 0)
+        all->until = now + TURN;
+    return now < all->until;
 }
 
-/* Reads what is there, up to a bound; to the end when the peer has gone: then there is no next
- * time. */
-static void read_some(struct stream *s, bool to_end, mu_time now)
+/* Reads one piece of at most @max bytes. Returns whether there may be more. */
+static bool read_piece(struct mu_accepted *s, size_t max, mu_time now)
 {
-    int pieces = PIECES_A_TURN;
     ssize_t n;
 
-    do {
-        n = recv(s->fd, s->all->scratch, SCRATCH, MSG_DONTWAIT);
+    do
+        n = recv(s->fd, s->all->scratch, max, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN && !s->failed) {
+        pay(s, s->owed);
+        return false;
+    }
+    if (n <= 0) {
+        pay(s, s->owed);
+        on_end(s, n == 0 ? 0 : errno, now);
+        return false;
+    }
+    pay(s, (size_t)n);
+    if (s->term != MU_TERM_ENDING)
+        feed(s, (size_t)n, now);
+    return (size_t)n == max || s->failed;
+}
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN && !to_end)
-            return;
-        if (n <= 0) {
-            on_end(s, n == 0 ? 0 : errno, now);
-            return;
-        }
-        if (s->term != ENDING)
-            feed(s, (size_t)n, now);
-    } while (to_end || (n == SCRATCH && --pieces > 0 && take_piece(s->all)));
+/* Reads what is there, within the turn's bound, or at its next turn. */
+static void read_some(struct mu_accepted *s, mu_time now)
+{
+    struct mu_streams *all = s->all;
+    bool more = true;
+
+    if (all->waiting) {
+        wait_turn(s);
+        return;
+    }
+    for (int i = 0; i < PIECES_A_TURN && more && may_read(all, now); i++, now = mu_clock_now())
+        more = read_piece(s, MU_STREAM_PIECE, now);
+    if (more && (s->failed || !may_read(all, now))) /* else poll tells of it again */
+        wait_turn(s);
 }
 
 /* After a stream has moved: closes it when it is at its end, else waits for what it waits for. */
-static void settle(struct stream *s, mu_time now)
+static void settle(struct mu_accepted *s, mu_time now)
 {
     struct mu_streams *all = s->all;
 
-    if (s->term == ENDING) {
+    if (s->term == MU_TERM_ENDING) {
         shut_when_flushed(s);
         if (s->eof && s->out.len == 0) {
             end_by_us(s, now);
             return;
         }
-    } else if (s->eof && s->term != PARTING) {
+    } else if (s->eof && s->term != MU_TERM_PARTING) {
         end_by_us(s, now);
         return;
     }
-    watch(s);
-    while (all->held > HELD_MAX) { /* may be this one: nothing of it is looked at any more */
+    mu_streams_watch(s);
+    while (all->held >
+           MU_STREAMS_HELD_MAX) { /* may be this one: nothing of it is looked at any more */
         all->stats.overflowed++;
-        end_by_us(greediest(all), now);
+        end_by_us(mu_streams_greediest(all), now);
     }
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    struct stream *s = poll->data;
+    struct mu_accepted *s = poll->data;
     mu_time now = mu_clock_now();
 
     if (status < 0) { /* libuv has stopped the poll */
         s->events = 0;
+        s->failed = true;
         if (s->eof)
             mu_buf_reset(&s->out); /* he is gone for good: nothing more goes out */
     }
     if (events & UV_WRITABLE)
-        flush(s);
+        mu_streams_flush(s);
     if (!s->eof && (status < 0 || (events & UV_READABLE)))
-        read_some(s, status < 0, now);
+        read_some(s, now);
     settle(s, now);
 }
 
-static void on_idle(uv_idle_t *idle)
+static void on_turn(uv_prepare_t *turn)
 {
-    struct mu_streams *all = idle->data;
-    mu_time now = mu_clock_now();
-    struct stream *s;
+    struct mu_streams *all = turn->data;
+    struct mu_accepted *s;
+    mu_time now;
 
-    while ((s = tell_parting(all, now)))
+    all->until = 0;
+    if (!uv_is_active((uv_handle_t *)&all->idle))
+        return;
+    while ((s = all->waiting) && may_read(all, now = mu_clock_now())) {
+        stop_waiting(s);
+        if (read_piece(s, SMALL_PIECE, now) && s->failed)
+            wait_turn(s);
         settle(s, now);
-    if (!all->parting)
-        uv_idle_stop(idle);
+    }
+    while ((s = tell_parting(all, mu_clock_now())))
+        settle(s, mu_clock_now());
+    if (!all->waiting && !all->parting)
+        uv_idle_stop(&all->idle);
+}
+
+/* ---- marks ---- */
+
+void mu_streams_mark(struct mu_streams *all)
+{
+    all->marked = true;
+}
+
+/* What had come is in those that wait: poll has told of it by now. */
+static void count_owed(struct mu_streams *all)
+{
+    struct mu_accepted *s;
+
+    DL_FOREACH2(all->waiting, s, wait_next)
+    {
+        int n = 0;
+
+        (void)ioctl(s->fd, FIONREAD, &n);
+        pay(s, s->owed);
+        s->owed = (size_t)n < OWED_MAX ? (size_t)n : OWED_MAX;
+        all->indebted += s->owed > 0;
+    }
+}
+
+bool mu_streams_passed(struct mu_streams *all)
+{
+    if (all->marked)
+        count_owed(all);
+    all->marked = false;
+    return all->indebted == 0;
 }
 
 /* --- the door -----------------------------------------------------------------------------------
@@ -662,9 +594,9 @@ static void set_options(int fd, const struct sockaddr *from)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
-static struct stream *new_stream(struct mu_streams *all, int fd, const struct sockaddr *from)
+static struct mu_accepted *new_stream(struct mu_streams *all, int fd, const struct sockaddr *from)
 {
-    struct stream *s = mu_alloc(sizeof(*s));
+    struct mu_accepted *s = mu_alloc(sizeof(*s));
 
     if (!s)
         return NULL;
@@ -694,7 +626,7 @@ no_peer:
 
 void mu_streams_take(struct mu_streams *all, int fd, const struct sockaddr *from, mu_time now)
 {
-    struct stream *s = NULL;
+    struct mu_accepted *s = NULL;
 
     if (all->stats.streams < all->config.max_streams || mu_streams_shed(all, now))
         s = new_stream(all, fd, from);
@@ -705,8 +637,8 @@ void mu_streams_take(struct mu_streams *all, int fd, const struct sockaddr *from
     }
     all->stats.accepted++;
     set_options(fd, from);
-    enter_queue(s, OWING, now);
-    read_some(s, false, now);
+    enter_queue(s, MU_TERM_OWING, now);
+    read_some(s, now);
     settle(s, now);
 }
 
@@ -719,7 +651,7 @@ void mu_streams_stats(const struct mu_streams *all, struct mu_transport_stats *o
     out->overflowed = all->stats.overflowed;
 }
 
-static void turn_gone(uv_handle_t *handle)
+static void part_gone(uv_handle_t *handle)
 {
     handle_gone(handle->data);
 }
@@ -731,6 +663,7 @@ void mu_streams_close(struct mu_streams *all, void (*closed)(void *ctx), void *c
     for (uint32_t i = 0; i < all->nslots; i++)
         if (all->slots[i].s)
             destroy(all->slots[i].s);
-    uv_close((uv_handle_t *)&all->timer, turn_gone);
-    uv_close((uv_handle_t *)&all->idle, turn_gone);
+    uv_close((uv_handle_t *)&all->timer, part_gone);
+    uv_close((uv_handle_t *)&all->turn, part_gone);
+    uv_close((uv_handle_t *)&all->idle, part_gone);
 }

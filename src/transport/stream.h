@@ -27,6 +27,11 @@ void mu_streams_take(struct mu_streams *all, int fd, const struct sockaddr *from
 bool mu_streams_shed(struct mu_streams *all, mu_time now);
 void mu_streams_refused(struct mu_streams *all); /* counts one that never became a stream */
 
+/* As of transport.h, for what has arrived in the streams. One mark at a time: a second one before
+ * the first is passed takes its place. */
+void mu_streams_mark(struct mu_streams *all);
+bool mu_streams_passed(struct mu_streams *all);
+
 void mu_streams_send(struct mu_streams *all, uint64_t conn, const uint8_t *frame, size_t n);
 void mu_streams_end(struct mu_streams *all, uint64_t conn);
 void mu_streams_stats(const struct mu_streams *all, struct mu_transport_stats *out);

@@ -244,12 +244,15 @@ int mu_transport_adopt(struct mu_transport *t, int fd, struct mu_err *err)
 
 uint64_t mu_transport_mark(struct mu_transport *t)
 {
+    mu_streams_mark(t->streams);
     return mu_udp_mark(t->udp);
 }
 
 bool mu_transport_passed(struct mu_transport *t, uint64_t mark)
 {
-    return mu_udp_passed(t->udp, mark);
+    bool streams = mu_streams_passed(t->streams);
+
+    return mu_udp_passed(t->udp, mark) && streams;
 }
 
 void mu_transport_send(struct mu_transport *t, uint64_t conn, const uint8_t *frame, size_t n)

@@ -65,12 +65,13 @@ int mu_transport_listen(struct mu_transport *t, const struct mu_addr *addr, int 
  * @fd on success. */
 int mu_transport_adopt(struct mu_transport *t, int fd, struct mu_err *err);
 
-/* Before silence is judged: a number for all that has arrived in the datagram sockets by now. */
+/* Before silence is judged: a number for all that has arrived by now. One mark at a time: the next
+ * when it is passed. */
 uint64_t mu_transport_mark(struct mu_transport *t);
 /* Reads on towards @mark, a bounded number of datagrams, and returns whether all of its have been
- * read. While it is false ask again, once a turn of the loop: a flood has filled the sockets, and
- * the others want their turns too. Streams are read by the loop's poll, 64 KiB of each a turn and
- * up to 256 of some; who asks after it (from a uv_check_t) has seen those too. */
+ * read: every datagram, and of each stream the next frame of any length. While it is false ask
+ * again, once a turn of the loop, after its poll (from a uv_check_t): a flood has filled the
+ * sockets, and the others want their turns too. */
 bool mu_transport_passed(struct mu_transport *t, uint64_t mark);
 
 /* Sends a frame's body (the length prefix is added). An id of a stream that is gone is ignored. */

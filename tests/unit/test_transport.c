@@ -49,6 +49,9 @@ struct world {
     bool echo;      /* frames and datagrams are sent back */
     int frame_rv;   /* what frame() returns, after a frame "bye" was sent */
     unsigned big;   /* so many frames of 64 KiB are sent for each that comes */
+    mu_dur slow;    /* so long a frame takes */
+    int again[20];  /* > 0: for a frame with this number another is sent on it */
+    unsigned quiet; /* frames "quiet" that came */
     bool gone;
 };
 
@@ -58,6 +61,15 @@ static void note(struct world *w, char what)
 
     if (n + 1 < sizeof(w->order))
         w->order[n] = what;
+}
+
+static void write_frame(int fd, const void *body, size_t n)
+{
+    uint8_t head[MU_FRAME_HEAD];
+
+    mu_frame_head(head, n);
+    assert_int_equal(write(fd, head, sizeof(head)), sizeof(head));
+    assert_int_equal(write(fd, body, n), (ssize_t)n);
 }
 
 static size_t on_datagram(void *ctx, const uint8_t *in, size_t n, uint64_t from, mu_time now,
@@ -111,7 +123,6 @@ static int on_frame(void *ctx, uint64_t conn, const uint8_t *frame, size_t n, mu
     struct world *w = ctx;
     static uint8_t big[64 * 1024];
 
-    (void)now;
     w->frames++;
     w->conn = conn;
     note(w, 'F');
@@ -124,6 +135,11 @@ static int on_frame(void *ctx, uint64_t conn, const uint8_t *frame, size_t n, mu
         big[0] = (uint8_t)i;
         mu_transport_send(w->t, conn, big, sizeof(big));
     }
+    w->quiet += n == 5 && memcmp(frame, "quiet", 5) == 0;
+    if (n == 1 && frame[0] < MU_ARRAY_LEN(w->again) && w->again[frame[0]] > 0)
+        write_frame(w->again[frame[0]], frame, n);
+    for (mu_time until = now + w->slow; w->slow && mu_clock_now() < until;)
+        ; /* it works */
     if (w->frame_rv)
         mu_transport_send(w->t, conn, (const uint8_t *)"bye", 3);
     return w->frame_rv;
@@ -272,15 +288,6 @@ static int dial_unix(struct world *w)
 }
 
 static int (*const dials[])(struct world *w) = {dial, dial_unix};
-
-static void write_frame(int fd, const void *body, size_t n)
-{
-    uint8_t head[MU_FRAME_HEAD];
-
-    mu_frame_head(head, n);
-    assert_int_equal(write(fd, head, sizeof(head)), sizeof(head));
-    assert_int_equal(write(fd, body, n), (ssize_t)n);
-}
 
 /* Reads @n bytes while the loop turns; returns how many came before the end. */
 static size_t read_all(struct world *w, int fd, void *out, size_t n)
@@ -842,6 +849,61 @@ static void what_came_behind_large_frames_is_read_with_them(void **state)
     AWAIT(w, w->frames > 1);
     assert_int_equal(w->frames, 4);
     close(fd);
+    end(w);
+}
+
+static void a_turn_of_the_loop_reads_streams_for_a_bounded_time(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){0});
+    int fds[40];
+
+    (void)state;
+    for (size_t i = 0; i < MU_ARRAY_LEN(fds); i++)
+        fds[i] = dial_unix(w);
+    AWAIT(w, stats_of(w).accepted == MU_ARRAY_LEN(fds));
+    w->slow = MU_MS;
+    for (size_t i = 0; i < MU_ARRAY_LEN(fds); i++)
+        write_frame(fds[i], "frame", 5);
+    uv_run(&w->loop, UV_RUN_NOWAIT);
+    assert_in_range(w->frames, 1, 11); /* 10 ms, and the one that goes beyond it */
+    for (unsigned before = w->frames; w->frames < MU_ARRAY_LEN(fds); before = w->frames) {
+        turn(w);
+        assert_in_range(w->frames - before, 1, 11);
+    }
+    for (size_t i = 0; i < MU_ARRAY_LEN(fds); i++)
+        close(fds[i]);
+    end(w);
+}
+
+/* Twenty send on end, each before the quiet one in poll's order. */
+static void streams_that_send_on_end_leave_others_their_turn(void **state)
+{
+    struct world *w = begin((struct mu_transport_config){0});
+    unsigned turns = 0;
+    uint64_t mark;
+    int quiet;
+
+    (void)state;
+    w->slow = MU_MS;
+    for (size_t i = 0; i < MU_ARRAY_LEN(w->again); i++) {
+        w->again[i] = dial_unix(w);
+        write_frame(w->again[i], &(uint8_t){(uint8_t)i}, 1);
+    }
+    AWAIT(w, w->frames > 100);
+    quiet = dial_unix(w);
+    write_frame(quiet, "quiet", 5);
+    AWAIT(w, stats_of(w).accepted == MU_ARRAY_LEN(w->again) + 1);
+    mark = mu_transport_mark(w->t);
+    do {
+        turn(w);
+        assert_true(turns++ < 100);
+    } while (!mu_transport_passed(w->t, mark));
+    assert_int_equal(w->quiet, 1);
+    for (size_t i = 0; i < MU_ARRAY_LEN(w->again); i++) {
+        close(w->again[i]);
+        w->again[i] = 0;
+    }
+    close(quiet);
     end(w);
 }
 
@@ -1427,6 +1489,8 @@ int main(void)
         cmocka_unit_test(frame_may_arrive_byte_by_byte),
         cmocka_unit_test(largest_frame_comes_and_goes_whole),
         cmocka_unit_test(what_came_behind_large_frames_is_read_with_them),
+        cmocka_unit_test(a_turn_of_the_loop_reads_streams_for_a_bounded_time),
+        cmocka_unit_test(streams_that_send_on_end_leave_others_their_turn),
         cmocka_unit_test(answers_to_what_came_together_leave_together),
         cmocka_unit_test(many_answers_come_whole_and_in_order),
         cmocka_unit_test(frame_over_the_limit_ends_its_stream_alone),
