@@ -143,10 +143,10 @@ MUSTER_API int muster_agent_run_thread(struct muster_agent *agent);
  * MU_EINVAL where the agent is not manual; and as the next. Never blocks. */
 MUSTER_API int muster_agent_beat(struct muster_agent *agent);
 
-/* Sends @n bytes of JSON, 1 to 65,536, when it can, and again until the conductor has answered; a
- * newer report replaces one that waits. Never blocks. Returns 0; MU_ERANGE; MU_EINVAL for what is
- * no text in UTF-8; MU_ENOMEM; MU_ECLOSED before the agent has begun or after it left;
- * MU_ESUPERSEDED; MU_EPERM when it was refused; MU_EFORKED. */
+/* Sends @n bytes of JSON, 1 to 65,536, when it can, and again until the conductor has answered that
+ * they are stored; a newer report replaces one that waits. Never blocks. Returns 0; MU_ERANGE;
+ * MU_EINVAL for what is no text in UTF-8; MU_ENOMEM; MU_ECLOSED before the agent has begun or after
+ * it left; MU_ESUPERSEDED; MU_EPERM when it was refused; MU_EFORKED. */
 MUSTER_API int muster_agent_report(struct muster_agent *agent, const char *json, size_t n);
 
 /* Leaves: the conductor shows `left` and raises no alarm. Waits up to @timeout_ms for its answer; 0

@@ -15,8 +15,10 @@ struct mu_conductor;
 struct mu_conductor_ports {
     void *ctx;
     mu_propose_fn propose; /* to the journal */
-    /* A changed payload, to the journal; MU_EFULL = tell the reporter to retry. Borrowed. */
-    int (*payload)(void *ctx, uint32_t row, const char *json, size_t n);
+    /* A changed payload of a stored agent, to the journal: mu_conductor_reported() will be called
+     * once, later, never from within, but not for one whose place a later one of the same agent
+     * took. MU_EFULL = tell the reporter to retry. Borrowed. */
+    int (*payload)(void *ctx, const struct mu_reported *report, const char *json, size_t n);
     /* The row in @slot differs from what is stored in more than its State, and no event but one of
      * kind `state` tells of it (a new session, zone, version of a known agent): to the journal. */
     void (*changed)(void *ctx, uint32_t slot);
@@ -62,6 +64,10 @@ void mu_conductor_tick(struct mu_conductor *c, mu_time now, mu_time boot, mu_wal
 
 /* The journal's answer to a proposal: 0, or why it can never be stored. */
 void mu_conductor_committed(struct mu_conductor *c, uint64_t ticket, int rv, mu_time now);
+
+/* The same for a payload. */
+void mu_conductor_reported(struct mu_conductor *c, const struct mu_reported *report, int rv,
+                           mu_time now);
 
 /* An operator's write. Fails at once with MU_ENOENT, MU_EBUSY (another is pending for this agent),
  * MU_ECONFLICT (@revision is not the agent's; MU_ANY_REVISION skips the check), MU_EAGAIN (store

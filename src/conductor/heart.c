@@ -91,18 +91,24 @@ bool mu_heart_heard(struct mu_conductor *c, uint32_t slot, enum mu_reason why)
     return true;
 }
 
-int mu_heart_report(struct mu_conductor *c, uint32_t slot, struct mu_bytes json)
+bool mu_heart_reported(const struct mu_conductor *c, uint32_t slot, struct mu_bytes json)
 {
-    uint64_t hash = mu_payload_hash(json.p, json.n);
+    return mu_roster_reported(c->roster, slot, mu_payload_hash(json.p, json.n), (uint32_t)json.n);
+}
+
+int mu_heart_report(struct mu_conductor *c, uint32_t slot, struct mu_bytes json, uint64_t conn,
+                    uint32_t id)
+{
+    struct mu_reported report = {
+        .slot = slot, .id = id, .conn = conn, .hash = mu_payload_hash(json.p, json.n)};
     struct mu_row row;
     int rv;
 
-    if (mu_roster_reported(c->roster, slot, hash, (uint32_t)json.n))
-        return 0;
     (void)mu_roster_row(c->roster, slot, &row);
-    rv = c->ports.payload(c->ports.ctx, row.id, json.p, json.n);
+    report.row = row.id;
+    rv = c->ports.payload(c->ports.ctx, &report, json.p, json.n);
     if (rv == 0)
-        mu_roster_payload(c->roster, slot, hash, (uint32_t)json.n, c->now);
+        mu_roster_payload(c->roster, slot, report.hash, (uint32_t)json.n, c->now);
     return rv;
 }
 

@@ -51,7 +51,6 @@ struct mu_pending {
     mu_op_fn done; /* NULL = nobody waits */
     void *ctx;
     bool deletes;
-    bool again;          /* a join whose payload found no room: to come again */
     uint64_t conn, join; /* the stream of the JOIN, and its id: it may be answered already */
     size_t agent;        /* in it */
 };
@@ -120,9 +119,12 @@ void mu_heart_move(struct mu_conductor *c, uint32_t slot, enum mu_state to, enum
  * an event told of it. */
 bool mu_heart_heard(struct mu_conductor *c, uint32_t slot, enum mu_reason why);
 
-/* The agent's report, which is JSON: what has not changed is stored already. Returns 0, or
- * MU_EFULL: he is to come again. */
-int mu_heart_report(struct mu_conductor *c, uint32_t slot, struct mu_bytes json);
+/* Whether @json is stored as what the agent reported last. */
+bool mu_heart_reported(const struct mu_conductor *c, uint32_t slot, struct mu_bytes json);
+/* Takes his report, which is JSON, to the store. Who sent it on @conn as @id is answered when it is
+ * there; @conn 0 = nobody is. Returns 0; MU_EFULL or MU_ENOMEM: he is to come again. */
+int mu_heart_report(struct mu_conductor *c, uint32_t slot, struct mu_bytes json, uint64_t conn,
+                    uint32_t id);
 
 /* The agent's session no longer speaks for it: its index means @value from now on. */
 void mu_heart_unbind(struct mu_conductor *c, uint32_t slot, uint32_t value);
@@ -141,7 +143,8 @@ void mu_join_tick(struct mu_conductor *c);
 void mu_join_drop(struct mu_stream *st); /* nobody waits any more */
 /* Adds a first-ever agent: hidden, proposed. 0, and it becomes true in mu_conductor_committed(). */
 int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *binary,
-                    const char *host, struct mu_pending *pending, uint32_t *slot);
+                    const char *host, struct mu_bytes payload, struct mu_pending *pending,
+                    uint32_t *slot);
 
 /* ---- stream.c ---- */
 
@@ -178,9 +181,10 @@ bool mu_contest_refuses(struct mu_conductor *c, uint32_t slot, bool *tell);
 
 /* ---- write.c ---- */
 
-/* Hands @p, which gets a ticket and a number, to the store as @row. Returns 0; MU_EAGAIN or
- * MU_ENOMEM, and nothing waits. */
-int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row);
+/* Hands @p, which gets a ticket and a number, to the store as @row, with its first @payload, if
+ * there is any. Returns 0; MU_EAGAIN or MU_ENOMEM, and nothing waits. */
+int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row,
+                     struct mu_bytes payload);
 struct mu_pending *mu_write_find(struct mu_conductor *c, uint64_t ticket); /* NULL = none */
 void mu_write_tick(struct mu_conductor *c);
 /* forget_after has passed for @slot. */

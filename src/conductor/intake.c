@@ -235,6 +235,10 @@ static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct
         return;
     }
     mu_heart_heard(c, slot, MU_WHY_HEARD);
+    if (mu_heart_reported(c, slot, report->payload)) {
+        send_done(c, st, report->id, 0, 0);
+        return;
+    }
     wait = mu_roster_report_wait(c->roster, slot, c->now);
     if (wait > 0 || !mu_roster_row(c->roster, slot, &row)) {
         send_done(c, st, report->id, MU_EAGAIN, wait > 0 ? wait : MU_SEC);
@@ -242,11 +246,27 @@ static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct
     }
     rv = mu_payload_check(report->payload.p, report->payload.n);
     if (rv == 0)
-        rv = mu_heart_report(c, slot, report->payload);
-    if (rv != 0 && rv != MU_EINVAL) /* for now only */
-        send_done(c, st, report->id, MU_EAGAIN, 5 * MU_SEC);
-    else
+        rv = mu_heart_report(c, slot, report->payload, st->conn, report->id);
+    if (rv == MU_EINVAL)
         send_done(c, st, report->id, rv, 0);
+    else if (rv != 0)
+        send_done(c, st, report->id, MU_EAGAIN, 5 * MU_SEC);
+}
+
+/* What the store refuses for good may have been refused for another's sake. */
+void mu_conductor_reported(struct mu_conductor *c, const struct mu_reported *report, int rv,
+                           mu_time now)
+{
+    struct mu_stream *st;
+    struct mu_row row;
+
+    mu_heart_enter(c, now);
+    if (rv == 0 && mu_roster_used(c->roster, report->slot) &&
+        mu_roster_row(c->roster, report->slot, &row) && row.id == report->row)
+        mu_roster_kept(c->roster, report->slot, report->hash);
+    st = report->conn ? mu_stream_find(c, report->conn) : NULL;
+    if (st)
+        send_done(c, st, report->id, rv ? MU_EAGAIN : 0, rv ? 30 * MU_SEC : 0);
 }
 
 static void on_leave(struct mu_conductor *c, struct mu_stream *st, const struct mu_leave *leave)

@@ -215,15 +215,17 @@ static bool named_before(const struct mu_join *join, size_t i)
     return false;
 }
 
-static int take_payload(struct mu_conductor *c, uint32_t slot, const struct wish *w)
+/* Of a known agent. It is stored with the row, or before it. */
+static int take_payload(struct mu_conductor *c, uint32_t slot, struct mu_bytes json)
 {
-    return w->asked->payload.n ? mu_heart_report(c, slot, w->asked->payload) : 0;
+    return json.n == 0 || mu_heart_reported(c, slot, json) ? 0
+                                                           : mu_heart_report(c, slot, json, 0, 0);
 }
 
 /* ---- a first-ever name ---- */
 
 int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *binary,
-                    const char *host, struct mu_pending *p, uint32_t *slot)
+                    const char *host, struct mu_bytes payload, struct mu_pending *p, uint32_t *slot)
 {
     uint8_t uuid[16];
     struct mu_row whole;
@@ -259,10 +261,16 @@ int mu_join_propose(struct mu_conductor *c, struct mu_row *row, const char *bina
         .evidence = mu_no_evidence,
     };
     (void)mu_roster_row(c->roster, *slot, &whole);
-    rv = mu_write_propose(c, p, &whole);
+    rv = mu_write_propose(c, p, &whole, payload);
     if (rv != 0) {
         mu_roster_remove(c->roster, *slot);
         return rv;
+    }
+    if (payload.n) {
+        uint64_t hash = mu_payload_hash(payload.p, payload.n);
+
+        mu_roster_payload(c->roster, *slot, hash, (uint32_t)payload.n, c->now);
+        mu_roster_kept(c->roster, *slot, hash); /* with the row, or neither */
     }
     c->next_row++; /* not before: who asks again and again uses up no numbers */
     return 0;
@@ -293,7 +301,7 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
     rv = mu_sender_bind(&c->sessions, s, 0, &row.index);
     if (rv == 0) {
         row.session = mu_sender_id(&c->sessions, s);
-        rv = mu_join_propose(c, &row, w->binary, w->host, &p, &slot);
+        rv = mu_join_propose(c, &row, w->binary, w->host, w->asked->payload, &p, &slot);
         if (rv == 0)
             (void)mu_sender_set(&c->sessions, s, row.index, slot);
         else
@@ -303,9 +311,8 @@ static void join_new(struct mu_conductor *c, struct mu_batch_join *batch, size_t
         settle_retry(c, batch, i, MU_NO_SLOT, RETRY_FULL, MU_EFULL,
                      "max_agents is reached; raise it there and restart, or delete who is gone");
     else if (rv != 0)
-        settle_retry(c, batch, i, MU_NO_SLOT, RETRY, MU_EAGAIN, "the store is away");
-    else if (take_payload(c, slot, w) != 0)
-        mu_write_find(c, p.ticket)->again = true;
+        settle_retry(c, batch, i, MU_NO_SLOT, RETRY, MU_EAGAIN,
+                     "the store is away, or has too much to do");
 }
 
 void mu_join_settled(struct mu_conductor *c, const struct mu_pending *p, int rv)
@@ -317,8 +324,6 @@ void mu_join_settled(struct mu_conductor *c, const struct mu_pending *p, int rv)
         return; /* too late */
     if (rv != 0)
         settle_retry(c, batch, p->agent, MU_NO_SLOT, RETRY, MU_EAGAIN, muster_strerror(rv));
-    else if (p->again)
-        settle_retry(c, batch, p->agent, MU_NO_SLOT, RETRY, MU_EAGAIN, "no room for the payload");
     else
         settle_joined(c, batch, p->agent, p->slot);
     if (batch->open == 0)
@@ -441,7 +446,7 @@ static void join_known(struct mu_conductor *c, struct mu_batch_join *batch, size
         refuse_contested(c, batch, i, slot, was.session, tell);
         return;
     }
-    if (take_payload(c, slot, w) != 0)
+    if (take_payload(c, slot, w->asked->payload) != 0)
         settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "no room for the payload");
     else if (take_over(c, s, slot, join, w, &was) != 0)
         settle_retry(c, batch, i, slot, RETRY, MU_EAGAIN, "out of memory");

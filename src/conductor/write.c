@@ -25,9 +25,14 @@ struct mu_pending *mu_write_find(struct mu_conductor *c, uint64_t ticket)
     return mu_entries_find(&c->waiting, ticket);
 }
 
-int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row)
+int mu_write_propose(struct mu_conductor *c, struct mu_pending *p, const struct mu_row *row,
+                     struct mu_bytes payload)
 {
-    struct mu_change change = {.row = *row, .slot = p->slot, .deletes = p->deletes};
+    struct mu_change change = {.row = *row,
+                               .slot = p->slot,
+                               .deletes = p->deletes,
+                               .payload = payload.n ? payload.p : NULL,
+                               .payload_len = (uint32_t)payload.n};
     struct mu_pending *entry;
 
     if (c->waiting.count >= MU_PENDING_MAX)
@@ -175,7 +180,7 @@ static int propose_op(struct mu_conductor *c, struct mu_pending *p, const struct
     if (rv == 0) {
         if (!mu_roster_row(c->roster, p->slot, &whole))
             whole = *row;
-        rv = mu_write_propose(c, p, &whole);
+        rv = mu_write_propose(c, p, &whole, (struct mu_bytes){0});
         if (rv != 0)
             mu_roster_settle(c->roster, p->slot, false);
     }
@@ -241,7 +246,7 @@ static int http_new(struct mu_conductor *c, const char *binary, const char *host
     struct mu_row row = {.zone = "", .labels = "{}", .version = "", .interval_ms = wanted_ms};
     uint32_t slot;
 
-    return mu_join_propose(c, &row, binary, host, &p, &slot);
+    return mu_join_propose(c, &row, binary, host, (struct mu_bytes){0}, &p, &slot);
 }
 
 /* Of an agent that has no session: it is who it was, asked for another interval perhaps, or back

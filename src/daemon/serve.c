@@ -77,9 +77,9 @@ static int propose(void *ctx, const struct mu_change *change)
     return mu_journal_propose(((struct mu_rooms *)ctx)->journal, change);
 }
 
-static int keep_payload(void *ctx, uint32_t row, const char *json, size_t n)
+static int keep_payload(void *ctx, const struct mu_reported *report, const char *json, size_t n)
 {
-    return mu_journal_payload(((struct mu_rooms *)ctx)->journal, row, json, n);
+    return mu_journal_payload(((struct mu_rooms *)ctx)->journal, report, json, n);
 }
 
 static void row_changed(void *ctx, uint32_t slot)
@@ -90,6 +90,11 @@ static void row_changed(void *ctx, uint32_t slot)
 static void on_committed(void *ctx, uint64_t ticket, int rv)
 {
     mu_conductor_committed(((struct mu_rooms *)ctx)->conductor, ticket, rv, mu_clock_now());
+}
+
+static void on_reported(void *ctx, const struct mu_reported *report, int rv)
+{
+    mu_conductor_reported(((struct mu_rooms *)ctx)->conductor, report, rv, mu_clock_now());
 }
 
 static int restore_row(void *ctx, const struct mu_who *who, const struct mu_row *row,
@@ -408,6 +413,7 @@ static int build_outlets(struct mu_rooms *rooms, struct mu_err *err)
                                          .roster = mu_conductor_roster(rooms->conductor),
                                          .bus = bus,
                                          .committed = on_committed,
+                                         .reported = on_reported,
                                          .ctx = rooms,
                                          .checkpoint_interval = rooms->config->checkpoint_interval,
                                          .retention = rooms->config->event_retention,

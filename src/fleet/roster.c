@@ -476,14 +476,23 @@ void mu_roster_payload(struct mu_roster *r, uint32_t slot, uint64_t hash, uint32
         return;
     more->payload_hash = hash;
     more->payload_len = len;
+    more->payload_kept = false;
     more->reported_ms = (uint32_t)(now / MU_MS) | 1; /* 0 is never */
+}
+
+void mu_roster_kept(struct mu_roster *r, uint32_t slot, uint64_t hash)
+{
+    struct more *more = more_of(r, slot);
+
+    if (more && more->reported_ms && more->payload_hash == hash)
+        more->payload_kept = true;
 }
 
 bool mu_roster_reported(const struct mu_roster *r, uint32_t slot, uint64_t hash, uint32_t len)
 {
     const struct more *more = more_of(r, slot);
 
-    return more && more->reported_ms && more->payload_hash == hash && more->payload_len == len;
+    return more && more->payload_kept && more->payload_hash == hash && more->payload_len == len;
 }
 
 mu_dur mu_roster_report_wait(const struct mu_roster *r, uint32_t slot, mu_time now)

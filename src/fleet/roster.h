@@ -100,11 +100,13 @@ uint32_t mu_roster_find_any(const struct mu_roster *roster, const char *binary, 
  * joined_at, and .interval_ms as the interval wanted. Returns 0; MU_ENOMEM, nothing changed. */
 int mu_roster_rejoin(struct mu_roster *roster, uint32_t slot, const struct mu_row *row);
 void mu_roster_bind(struct mu_roster *roster, uint32_t slot, uint64_t session, uint32_t index);
-/* A report of @len bytes with that hash was taken at @now. Without memory it is forgotten, and the
- * same report would be taken once more. */
+/* A report of @len bytes with that hash was taken at @now, and is on its way to the store. Without
+ * memory it is forgotten, and the same report would be taken once more. */
 void mu_roster_payload(struct mu_roster *roster, uint32_t slot, uint64_t hash, uint32_t len,
                        mu_time now);
-/* Whether that report is the last one that was taken. */
+/* That report is stored; if it is still the last one. */
+void mu_roster_kept(struct mu_roster *roster, uint32_t slot, uint64_t hash);
+/* Whether that report is the last one that was taken, and is stored. */
 bool mu_roster_reported(const struct mu_roster *roster, uint32_t slot, uint64_t hash, uint32_t len);
 /* How long the agent must wait before its next report: at most one an interval. */
 mu_dur mu_roster_report_wait(const struct mu_roster *roster, uint32_t slot, mu_time now);

@@ -66,8 +66,9 @@ struct block {
 struct more {
     uint64_t payload_hash;
     uint32_t slot; /* of a free one: the next */
-    uint32_t payload_len;
-    uint32_t reported_ms; /* monotonic, wraps; 0 = never */
+    uint32_t payload_len : 31;
+    uint32_t payload_kept : 1; /* the hash is of what is stored */
+    uint32_t reported_ms;      /* monotonic, wraps; 0 = never */
     uint32_t revision;
     uint32_t disabled_reason, forced_reason; /* in the pool */
 };

@@ -39,7 +39,7 @@ static int no_propose(void *ctx, const struct mu_change *change)
     return MU_EAGAIN;
 }
 
-static int no_payload(void *ctx, uint32_t row, const char *json, size_t n)
+static int no_payload(void *ctx, const struct mu_reported *report, const char *json, size_t n)
 {
     return MU_EFULL;
 }

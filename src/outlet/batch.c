@@ -48,6 +48,7 @@ int mu_proposal_new(struct mu_proposal **out, const struct mu_change *change)
     if (!proposal)
         return MU_ENOMEM;
     proposal->change = *change;
+    proposal->change.payload = NULL;
     copy_row(&proposal->change.row, &change->row, proposal->text);
     mu_event_ref(&change->event);
     *out = proposal;
@@ -58,6 +59,7 @@ void mu_proposal_free(struct mu_proposal *proposal)
 {
     mu_event_unref(&proposal->change.event);
     mu_ident_unref(proposal->change.row.ident);
+    mu_free((char *)proposal->payload.json);
     mu_free(proposal);
 }
 
@@ -80,10 +82,11 @@ int mu_gather_new(struct mu_gather **out, size_t events, size_t rows)
     gather->deletes = mu_calloc(rows, sizeof(*gather->deletes));
     gather->delete_slots = mu_calloc(rows, sizeof(*gather->delete_slots));
     gather->events = mu_calloc(events, sizeof(*gather->events));
-    gather->payloads = mu_calloc(MU_BATCH_PAYLOADS, sizeof(*gather->payloads));
+    gather->payloads = mu_calloc(rows, sizeof(*gather->payloads));
+    gather->reported = mu_calloc(rows, sizeof(*gather->reported));
     if (!gather->rows || !gather->texts || !gather->row_slots || !gather->verdicts ||
         !gather->verdict_slots || !gather->deletes || !gather->delete_slots || !gather->events ||
-        !gather->payloads) {
+        !gather->payloads || !gather->reported) {
         mu_gather_free(gather, NULL);
         return MU_ENOMEM;
     }
@@ -116,6 +119,7 @@ void mu_gather_free(struct mu_gather *gather, struct mu_payloads *payloads)
     mu_free(gather->delete_slots);
     mu_free(gather->events);
     mu_free(gather->payloads);
+    mu_free(gather->reported);
     mu_free(gather);
 }
 
@@ -173,14 +177,16 @@ void mu_gather_proposal(struct mu_gather *gather, struct mu_proposal *proposal)
     gather->last = &proposal->next;
 }
 
-void mu_gather_payloads(struct mu_gather *gather, struct mu_payloads *from, uint32_t end,
-                        size_t bytes)
+void mu_gather_payload(struct mu_gather *gather, const struct mu_payload *payload,
+                       const struct mu_reported *from)
 {
-    size_t *n = &gather->batch.npayloads;
+    size_t i = gather->batch.npayloads;
 
-    while (*n < MU_BATCH_PAYLOADS && gather->payload_bytes < bytes &&
-           mu_payloads_take(from, end, &gather->payloads[*n]))
-        gather->payload_bytes += gather->payloads[(*n)++].len;
+    assert(i < gather->max_rows);
+    gather->payloads[i] = *payload;
+    gather->reported[i] = *from;
+    gather->payload_bytes += payload->len;
+    gather->batch.npayloads++;
 }
 
 bool mu_gather_empty(const struct mu_gather *gather)

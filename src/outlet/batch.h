@@ -8,12 +8,11 @@
 #include "event/change.h"
 #include "outlet/payloads.h"
 
-#define MU_BATCH_PAYLOADS 4096
-
 /* A change that waits for its commit. */
 struct mu_proposal {
     struct mu_proposal *next;
-    struct mu_change change; /* a copy, its strings in .text */
+    struct mu_change change;   /* a copy, its strings in .text; but the payload, which is below */
+    struct mu_payload payload; /* .json is NULL: none, or it is in the batch */
     char text[];
 };
 
@@ -31,11 +30,13 @@ struct mu_gather {
     uint32_t *deletes, *delete_slots;
     struct mu_event *events;
     struct mu_payload *payloads;
+    struct mu_reported *reported; /* of payloads[i]; .row is 0 at a first join */
     size_t payload_bytes;
     struct mu_proposal *first, **last; /* those that are in it */
 };
 
-/* @events is the bound of verdicts, too, and @rows that of deletes. Returns 0 or MU_ENOMEM. */
+/* @events is the bound of verdicts, too, and @rows that of deletes and of payloads. Returns 0 or
+ * MU_ENOMEM. */
 int mu_gather_new(struct mu_gather **out, size_t events, size_t rows);
 void mu_gather_free(struct mu_gather *gather, struct mu_payloads *payloads);
 
@@ -46,9 +47,9 @@ void mu_gather_verdict(struct mu_gather *gather, const struct mu_row *row, uint3
 void mu_gather_event(struct mu_gather *gather, const struct mu_event *event);
 void mu_gather_delete(struct mu_gather *gather, uint32_t row, uint32_t slot);
 void mu_gather_proposal(struct mu_gather *gather, struct mu_proposal *proposal);
-/* Those of rows before @end, as many as there is room for: at most @bytes, but one at least. */
-void mu_gather_payloads(struct mu_gather *gather, struct mu_payloads *from, uint32_t end,
-                        size_t bytes);
+/* Its text is taken over. */
+void mu_gather_payload(struct mu_gather *gather, const struct mu_payload *payload,
+                       const struct mu_reported *from);
 
 bool mu_gather_empty(const struct mu_gather *gather);
 /* Empty again; gives back what it holds, but for the proposals, which the caller has taken. */

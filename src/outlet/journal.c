@@ -26,7 +26,7 @@ struct mu_journal {
     struct mu_slotset dirty; /* rows that differ from what is stored, and from what verdicts wait */
     struct mu_slotset whole; /* those of them that do in more than their State */
     struct mu_slotset given; /* that are in the batch which is being gathered */
-    size_t nwhole;           /* rows that its events will bring, at most */
+    size_t nwhole, nwhole_bytes; /* rows that its events will bring, and their payloads, at most */
     struct mu_payloads payloads;
     struct mu_proposal *first, **last; /* not in a batch yet */
     size_t nproposals;                 /* waiting, or in the batch */
@@ -132,6 +132,13 @@ int mu_journal_propose(void *ctx, const struct mu_change *change)
     int rv = mu_proposal_new(&proposal, change);
     if (rv)
         return rv;
+    if (change->payload)
+        rv = mu_payloads_copy(&journal->payloads, change->row.id, change->payload,
+                              change->payload_len, &proposal->payload);
+    if (rv) {
+        mu_proposal_free(proposal);
+        return MU_EAGAIN;
+    }
     *journal->last = proposal;
     journal->last = &proposal->next;
     journal->nproposals++;
@@ -140,10 +147,10 @@ int mu_journal_propose(void *ctx, const struct mu_change *change)
     return 0;
 }
 
-int mu_journal_payload(void *ctx, uint32_t row, const char *json, size_t n)
+int mu_journal_payload(void *ctx, const struct mu_reported *report, const char *json, size_t n)
 {
     struct mu_journal *journal = ctx;
-    int rv = mu_payloads_put(&journal->payloads, row, json, n);
+    int rv = mu_payloads_put(&journal->payloads, report, json, n);
 
     if (!rv)
         note_waiting(journal);
@@ -160,6 +167,19 @@ void mu_journal_changed(void *ctx, uint32_t slot)
 
 /* ---- a batch ---- */
 
+/* A row takes along what was reported with it: who has joined by this row, and is known by it after
+ * a kill, does not report it again. */
+static int gather_row(struct mu_journal *journal, const struct mu_row *row, uint32_t slot)
+{
+    struct mu_payload payload;
+    struct mu_reported from;
+    int rv = mu_gather_row(journal->gather, row, slot);
+
+    if (!rv && mu_payloads_take_of(&journal->payloads, row->id, &payload, &from))
+        mu_gather_payload(journal->gather, &payload, &from);
+    return rv;
+}
+
 /* What differs of the row in @slot, as it is now. Without memory it stays dirty. */
 static void gather_slot(struct mu_journal *journal, uint32_t slot)
 {
@@ -172,7 +192,7 @@ static void gather_slot(struct mu_journal *journal, uint32_t slot)
         return;
     if (!whole)
         mu_gather_verdict(journal->gather, &row, slot);
-    else if (mu_gather_row(journal->gather, &row, slot))
+    else if (gather_row(journal, &row, slot))
         mark(journal, slot, true);
 }
 
@@ -203,7 +223,7 @@ static int gather_change(struct mu_journal *journal, const struct mu_change *cha
         mu_gather_delete(journal->gather, change->row.id, change->slot);
     } else {
         row = changed_row(journal, change, known);
-        if (mu_gather_row(journal->gather, &row, known ? change->slot : MU_NO_SLOT))
+        if (gather_row(journal, &row, known ? change->slot : MU_NO_SLOT))
             return MU_ENOMEM;
     }
     if (known) {
@@ -224,16 +244,30 @@ static int take_proposal(struct mu_journal *journal)
     journal->first = proposal->next;
     if (!journal->first)
         journal->last = &journal->first;
+    if (proposal->payload.json)
+        mu_gather_payload(journal->gather, &proposal->payload, &(struct mu_reported){0});
+    proposal->payload.json = NULL;
     mu_gather_proposal(journal->gather, proposal);
     journal->taken = proposal->change.event.seq;
     return 0;
+}
+
+static void note_whole(struct mu_journal *journal, const struct mu_event *event)
+{
+    struct mu_row row;
+
+    if (!event->who || !mu_slotset_has(&journal->whole, event->slot) ||
+        !mu_roster_row(journal->config.roster, event->slot, &row))
+        return;
+    journal->nwhole++;
+    journal->nwhole_bytes += mu_payloads_len(&journal->payloads, row.id);
 }
 
 static void take_event(struct mu_journal *journal, const struct mu_event *event)
 {
     mu_gather_event(journal->gather, event);
     journal->taken = event->seq;
-    journal->nwhole += event->who && mu_slotset_has(&journal->whole, event->slot);
+    note_whole(journal, event);
     mu_backlog_pop(&journal->backlog);
 }
 
@@ -250,13 +284,14 @@ static void spare_deleted(struct mu_journal *journal)
     }
 }
 
-/* For one more event, and the row that it may bring. */
+/* For one more event, and the row and payload that it may bring. */
 static bool has_room(const struct mu_journal *journal)
 {
     const struct mu_batch *batch = &journal->gather->batch;
 
     return batch->nevents < MU_JOURNAL_BATCH_EVENTS &&
-           batch->nrows + batch->ndeletes + journal->nwhole < MU_JOURNAL_BATCH_ROWS;
+           batch->nrows + batch->ndeletes + journal->nwhole < MU_JOURNAL_BATCH_ROWS &&
+           journal->gather->payload_bytes + journal->nwhole_bytes < MU_JOURNAL_BATCH_PAYLOADS;
 }
 
 /* Both queues ascend by number: taking the lower one of the two heads keeps the order of the whole,
@@ -321,7 +356,7 @@ static void gather_events(struct mu_journal *journal)
         return;
     take_events(journal);
     gather_by_events(journal);
-    journal->nwhole = 0;
+    journal->nwhole = journal->nwhole_bytes = 0;
     mu_slotset_clear(&journal->given);
 }
 
@@ -341,15 +376,15 @@ static void gather_rows(struct mu_journal *journal)
         gather_slot(journal, slot);
 }
 
-/* The lowest number of a row that the store has not, nor is being given: a payload that came before
- * its row would be lost. */
-static uint32_t first_without_row(const struct mu_journal *journal)
+static void gather_payloads(struct mu_journal *journal)
 {
-    const struct mu_proposal *proposal = journal->first;
+    struct mu_payload payload;
+    struct mu_reported from;
 
-    while (proposal && proposal->change.event.kind != MU_KIND_JOINED)
-        proposal = proposal->next;
-    return proposal ? proposal->change.row.id : UINT32_MAX;
+    while (journal->gather->payload_bytes < MU_JOURNAL_BATCH_PAYLOADS &&
+           journal->gather->batch.npayloads < MU_JOURNAL_BATCH_ROWS &&
+           mu_payloads_take(&journal->payloads, &payload, &from))
+        mu_gather_payload(journal->gather, &payload, &from);
 }
 
 static void on_committed(void *ctx, int rv, const struct mu_err *err);
@@ -365,8 +400,7 @@ static void flush(struct mu_journal *journal)
         spare_deleted(journal);
         gather_events(journal);
         gather_rows(journal);
-        mu_gather_payloads(gather, &journal->payloads, first_without_row(journal),
-                           MU_JOURNAL_BATCH_PAYLOADS);
+        gather_payloads(journal);
         if (mu_bus_left(journal->config.bus) < MU_JOURNAL_GRANT / 2)
             gather->batch.grant = journal->granted + MU_JOURNAL_GRANT;
     }
@@ -383,7 +417,7 @@ static void mark_again(struct mu_journal *journal, uint32_t slot, bool whole)
 }
 
 /* The store will never have this batch. Events are counted as lost, rows are tried again as they
- * are then; the payloads in it are dropped without a word, until they change. */
+ * are then; of the payloads in it only those hear who wait for an answer. */
 static void give_up(struct mu_journal *journal, int rv, const struct mu_err *err)
 {
     const struct mu_gather *gather = journal->gather;
@@ -453,6 +487,15 @@ static void answer(struct mu_journal *journal, struct mu_proposal *answered, int
     }
 }
 
+static void answer_reports(const struct mu_journal *journal, int rv)
+{
+    const struct mu_gather *gather = journal->gather;
+
+    for (size_t i = 0; i < gather->batch.npayloads; i++)
+        if (gather->reported[i].row)
+            journal->config.reported(journal->config.ctx, &gather->reported[i], rv);
+}
+
 static bool waits(const struct mu_journal *journal)
 {
     return journal->first || journal->backlog.n || journal->dirty.n || journal->dirty.all ||
@@ -470,6 +513,7 @@ static void on_committed(void *ctx, int rv, const struct mu_err *err)
         give_up(journal, rv, err);
     else
         note_stored(journal);
+    answer_reports(journal, rv);
     mu_gather_reset(gather, &journal->payloads);
     journal->waiting_since = waits(journal) ? journal->now : MU_NEVER;
     answer(journal, answered, rv);

@@ -33,6 +33,8 @@ struct mu_journal_config {
     /* A proposal's outcome: 0, or why it can never be stored. mu_conductor_committed() behind it.
      */
     void (*committed)(void *ctx, uint64_t ticket, int rv);
+    /* The same for a report; mu_conductor_reported(). */
+    void (*reported)(void *ctx, const struct mu_reported *report, int rv);
     void *ctx;
     mu_dur checkpoint_interval; /* at least; longer for many agents */
     mu_dur retention;           /* of events; 0 = for ever */
@@ -48,7 +50,7 @@ void mu_journal_free(struct mu_journal *journal);
 
 /* The conductor's ports; @ctx is the journal. The first is a mu_propose_fn. */
 int mu_journal_propose(void *ctx, const struct mu_change *change);
-int mu_journal_payload(void *ctx, uint32_t row, const char *json, size_t n);
+int mu_journal_payload(void *ctx, const struct mu_reported *report, const char *json, size_t n);
 /* The row in @slot differs from what is stored in more than its State, and no event but one of kind
  * `state` tells of it: a new session. */
 void mu_journal_changed(void *ctx, uint32_t slot);

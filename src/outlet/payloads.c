@@ -7,23 +7,31 @@
 #define NONE UINT32_MAX
 
 struct mu_waiting {
-    uint32_t row, len;
+    struct mu_reported from;
+    uint32_t len;
     char *json;
-    uint32_t next; /* in the queue, or among the free; NONE = the last */
+    uint32_t next, prev; /* in the queue, or among the free; NONE = the last, the first */
 };
+
+_Static_assert(sizeof(struct mu_waiting) <= MU_PAYLOAD_COST, "what an item costs");
+
+static size_t cost(size_t n)
+{
+    return n + MU_PAYLOAD_COST;
+}
 
 static bool same_row(const void *ctx, uint32_t item, const void *key)
 {
     const struct mu_payloads *payloads = ctx;
 
-    return payloads->items[item].row == *(const uint32_t *)key;
+    return payloads->items[item].from.row == *(const uint32_t *)key;
 }
 
 static uint64_t hash_item(const void *ctx, uint32_t item)
 {
     const struct mu_payloads *payloads = ctx;
 
-    return mu_map_hash_id(payloads->items[item].row);
+    return mu_map_hash_id(payloads->items[item].from.row);
 }
 
 void mu_payloads_init(struct mu_payloads *payloads, size_t max)
@@ -65,12 +73,12 @@ static int append(struct mu_payloads *payloads, uint32_t row, uint32_t *out)
     uint32_t i = payloads->free;
     struct mu_waiting *item = &payloads->items[i];
     uint32_t free = item->next;
-    item->row = row;
+    item->from.row = row;
     rv = mu_map_put(&payloads->by_row, mu_map_hash_id(row), i);
     if (rv)
         return rv;
     payloads->free = free;
-    *item = (struct mu_waiting){.row = row, .next = NONE};
+    *item = (struct mu_waiting){.from.row = row, .next = NONE, .prev = payloads->last};
     if (payloads->last == NONE)
         payloads->first = i;
     else
@@ -80,50 +88,107 @@ static int append(struct mu_payloads *payloads, uint32_t row, uint32_t *out)
     return 0;
 }
 
-int mu_payloads_put(struct mu_payloads *payloads, uint32_t row, const char *json, size_t n)
+static uint32_t find(const struct mu_payloads *payloads, uint32_t row)
 {
     uint32_t i = mu_map_find(&payloads->by_row, mu_map_hash_id(row), &row);
-    size_t old = i == MU_MAP_NONE ? 0 : payloads->items[i].len;
 
-    if (n > payloads->max || payloads->bytes - old > payloads->max - n)
+    return i == MU_MAP_NONE ? NONE : i;
+}
+
+/* A copy of @json in the place of one that had cost @old. */
+static int copy(struct mu_payloads *payloads, const char *json, size_t n, size_t old, char **out)
+{
+    if (cost(n) > payloads->max || payloads->bytes - old > payloads->max - cost(n))
         return MU_EFULL;
-    char *copy = mu_alloc(n + 1);
-    if (!copy)
+    *out = mu_alloc(n + 1);
+    if (!*out)
         return MU_ENOMEM;
-    memcpy(copy, json, n);
-    int rv = i == MU_MAP_NONE ? append(payloads, row, &i) : 0;
-    if (rv) {
-        mu_free(copy);
-        return rv;
-    }
-    mu_free(payloads->items[i].json);
-    payloads->items[i].json = copy;
-    payloads->items[i].len = (uint32_t)n;
-    payloads->bytes += n - old;
+    memcpy(*out, json, n);
     return 0;
 }
 
-bool mu_payloads_take(struct mu_payloads *payloads, uint32_t end, struct mu_payload *out)
+int mu_payloads_put(struct mu_payloads *payloads, const struct mu_reported *from, const char *json,
+                    size_t n)
 {
-    uint32_t i = payloads->first;
+    uint32_t i = find(payloads, from->row);
+    size_t old = i == NONE ? 0 : cost(payloads->items[i].len);
+    char *text;
+    int rv = copy(payloads, json, n, old, &text);
 
-    if (i == NONE || payloads->items[i].row >= end)
-        return false;
+    if (rv)
+        return rv;
+    rv = i == NONE ? append(payloads, from->row, &i) : 0;
+    if (rv) {
+        mu_free(text);
+        return rv;
+    }
     struct mu_waiting *item = &payloads->items[i];
-    *out = (struct mu_payload){.row = item->row, .len = item->len, .json = item->json};
-    mu_map_del(&payloads->by_row, mu_map_hash_id(item->row), i);
-    payloads->first = item->next;
-    if (payloads->first == NONE)
-        payloads->last = NONE;
+    mu_free(item->json);
+    item->json = text;
+    item->len = (uint32_t)n;
+    item->from = *from;
+    payloads->bytes += cost(n) - old;
+    return 0;
+}
+
+int mu_payloads_copy(struct mu_payloads *payloads, uint32_t row, const char *json, size_t n,
+                     struct mu_payload *out)
+{
+    char *text;
+    int rv = copy(payloads, json, n, 0, &text);
+
+    if (rv)
+        return rv;
+    payloads->bytes += cost(n);
+    *out = (struct mu_payload){.row = row, .len = (uint32_t)n, .json = text};
+    return 0;
+}
+
+static void take(struct mu_payloads *payloads, uint32_t i, struct mu_payload *out,
+                 struct mu_reported *from)
+{
+    struct mu_waiting *item = &payloads->items[i];
+
+    *from = item->from;
+    *out = (struct mu_payload){.row = item->from.row, .len = item->len, .json = item->json};
+    mu_map_del(&payloads->by_row, mu_map_hash_id(item->from.row), i);
+    *(item->prev == NONE ? &payloads->first : &payloads->items[item->prev].next) = item->next;
+    *(item->next == NONE ? &payloads->last : &payloads->items[item->next].prev) = item->prev;
     item->json = NULL;
     item->next = payloads->free;
     payloads->free = i;
+}
+
+bool mu_payloads_take(struct mu_payloads *payloads, struct mu_payload *out,
+                      struct mu_reported *from)
+{
+    if (payloads->first == NONE)
+        return false;
+    take(payloads, payloads->first, out, from);
     return true;
+}
+
+bool mu_payloads_take_of(struct mu_payloads *payloads, uint32_t row, struct mu_payload *out,
+                         struct mu_reported *from)
+{
+    uint32_t i = find(payloads, row);
+
+    if (i == NONE)
+        return false;
+    take(payloads, i, out, from);
+    return true;
+}
+
+size_t mu_payloads_len(const struct mu_payloads *payloads, uint32_t row)
+{
+    uint32_t i = find(payloads, row);
+
+    return i == NONE ? 0 : payloads->items[i].len;
 }
 
 void mu_payloads_give_back(struct mu_payloads *payloads, const struct mu_payload *payload)
 {
-    payloads->bytes -= payload->len;
+    payloads->bytes -= cost(payload->len);
     mu_free((char *)payload->json);
 }
 

@@ -111,9 +111,9 @@ static int port_propose(void *ctx, const struct mu_change *change)
     return rv;
 }
 
-static int port_payload(void *ctx, uint32_t row, const char *json, size_t n)
+static int port_payload(void *ctx, const struct mu_reported *report, const char *json, size_t n)
 {
-    (void)ctx, (void)row, (void)json, (void)n;
+    (void)ctx, (void)report, (void)json, (void)n; /* none of its agents reports any */
     return 0;
 }
 

@@ -11,7 +11,7 @@ import unittest
 
 from lib import tap, wait
 from lib.conductor import SOAK, Conductor
-from lib.wire import Sender
+from lib.wire import ATTACH, DONE, EAGAIN, OK, REPORT, RESYNC, Sender, frame, receive_frame
 
 ROUNDS = 100 if SOAK else 10
 SENDERS, AGENTS = 4, 10
@@ -76,6 +76,30 @@ class Watcher(threading.Thread):
         known = self.seen.setdefault(event['seq'], event)
         if known != event:
             self.repeated.append((known, event))
+
+
+def attach(sender):
+    """A new stream of a sender that has no thread. Returns the status of the ack."""
+    sender.drop_stream()
+    sender.attach()
+    _, ack = receive_frame(sender.stream)
+    if ack[24] == RESYNC:
+        sender.take_ack(ack)
+        sender.stream.sendall(frame(ATTACH, sender.sealed(3, [], 1)))
+        _, ack = receive_frame(sender.stream)
+    return ack[24]
+
+
+def report(sender, number, json):
+    """Returns what DONE says, told to come again or not."""
+    while True:
+        sender.stream.sendall(frame(REPORT, {0: number, 1: sender.agents[0]['index'], 2: json}))
+        kind, body = receive_frame(sender.stream)
+        while kind != DONE or body[0] != number:
+            kind, body = receive_frame(sender.stream)
+        if body.get(1, 0) != EAGAIN:
+            return body.get(1, 0)
+        time.sleep(body[2] / 1000)
 
 
 class Kill(unittest.TestCase):
@@ -143,6 +167,43 @@ class Kill(unittest.TestCase):
         self.assertEqual(c.downs(), [])
         self.assertEqual([s.names() for s in senders if s.joins != 1], [])
         self.assertTrue(all(s.resyncs for s in senders[:SENDERS]))
+
+    @staticmethod
+    def payload(c):
+        return c.web.get('/v1/agents/a@h/payload').text
+
+    def test_reports_that_were_answered_are_there(self):
+        with Conductor() as c:
+            sender = Sender(c.agents_port, ['a@h'])
+            sender.agents[0]['payload'] = '{"n":0}'
+            sender.join()
+            c.kill()
+            c.start()
+            self.assertEqual(self.payload(c), '{"n":0}')
+            for n in range(1, 6):
+                self.assertEqual(attach(sender), OK)
+                self.assertEqual(report(sender, n, f'{{"n":{n}}}'), 0)
+                c.kill()
+                c.start()
+                self.assertEqual(self.payload(c), f'{{"n":{n}}}')
+
+    def test_a_known_name_joins_again_or_what_it_joined_with_is_there(self):
+        with Conductor() as c:
+            joined = 0
+            for n in range(10):
+                sender = Sender(c.agents_port, ['a@h'])
+                sender.agents[0]['payload'] = f'{{"n":{n}}}'
+                sender.join()
+                if n < 9:
+                    time.sleep(self.random.uniform(0, 0.2))
+                else:
+                    wait.until(lambda: self.payload(c) == '{"n":9}', 'the payload')
+                c.kill()
+                c.start()
+                if attach(sender) == OK:
+                    self.assertEqual(self.payload(c), f'{{"n":{n}}}')
+                    joined += 1
+            self.assertGreater(joined, 0)
 
 
 if __name__ == '__main__':

@@ -24,6 +24,7 @@ struct play {
     uint64_t drops;
     uint64_t tickets[TICKETS];
     size_t ntickets;
+    struct mu_reported report;        /* .row is 0: none waits */
     uint64_t conns[CONNS], last_conn; /* 0 = not open */
     uint64_t last_seq;
 };
@@ -38,9 +39,12 @@ static int propose(void *ctx, const struct mu_change *change)
     return 0;
 }
 
-static int payload(void *ctx, uint32_t row, const char *json, size_t n)
+static int payload(void *ctx, const struct mu_reported *report, const char *json, size_t n)
 {
-    return n % 7 == 6 ? MU_EFULL : 0;
+    if (n % 7 == 6)
+        return MU_EFULL;
+    ((struct play *)ctx)->report = *report;
+    return 0;
 }
 
 static void changed(void *ctx, uint32_t slot)
@@ -127,6 +131,9 @@ static void commit(struct play *p, int rv)
     p->ntickets = 0;
     for (size_t i = 0; i < n; i++)
         mu_conductor_committed(p->c, p->tickets[i], rv, p->now);
+    if (p->report.row)
+        mu_conductor_reported(p->c, &p->report, rv, p->now);
+    p->report.row = 0;
 }
 
 static void step(struct play *p, uint8_t op, const uint8_t *data, size_t n)

@@ -56,7 +56,8 @@ struct rig {
     size_t nframes;
     uint64_t frame_conn;
     size_t nchanged, npayloads;
-    int done_rv; /* of an operator's write; 1 = not yet */
+    struct mu_reported report; /* that the store was given last; .row is 0 when it has answered */
+    int done_rv;               /* of an operator's write; 1 = not yet */
     uint32_t done_slot;
 };
 
@@ -64,19 +65,21 @@ static inline int rig_propose(void *ctx, const struct mu_change *change)
 {
     struct rig *r = ctx;
 
-    if (r->refuse || r->ntickets == RIG_TICKETS)
+    if (r->refuse || r->ntickets == RIG_TICKETS || (change->payload && r->payload_full))
         return MU_EAGAIN;
     r->tickets[r->ntickets++] = change->ticket;
     return 0;
 }
 
-static inline int rig_payload(void *ctx, uint32_t row, const char *json, size_t n)
+static inline int rig_payload(void *ctx, const struct mu_reported *report, const char *json,
+                              size_t n)
 {
     struct rig *r = ctx;
 
     if (r->payload_full)
         return MU_EFULL;
     r->npayloads++;
+    r->report = *report;
     return 0;
 }
 
@@ -182,6 +185,9 @@ static inline void rig_commit(struct rig *r, int rv)
     r->ntickets = 0;
     for (size_t i = 0; i < n; i++)
         mu_conductor_committed(r->c, r->tickets[i], rv, r->now);
+    if (r->report.row)
+        mu_conductor_reported(r->c, &r->report, rv, r->now);
+    r->report.row = 0;
 }
 
 static inline void rig_tick(struct rig *r)

@@ -432,17 +432,22 @@ static void payload_without_room_is_asked_for_again(void **state)
     agent.payload = rig_bytes("{}");
     r.payload_full = true;
     assert_int_equal(rig_ask(&r, &s, &agent, 1), 0);
-    rig_commit(&r, 0);
     assert_int_equal(r.joined[0].rv, MU_EAGAIN);
     r.payload_full = false;
     rig_joined(&r, &s);
     assert_int_equal(rig_ask(&r, &s, &agent, 1), 0);
+    rig_commit(&r, 0);
     assert_int_equal(r.joined[0].rv, 0);
     assert_int_equal(rig_frame(&r, &s, &report), 0); /* at most one an interval */
     assert_int_equal(r.msg.done.rv, MU_EAGAIN);
     assert_true(r.msg.done.retry_ms > 900 && r.msg.done.retry_ms <= 1000);
     rig_run(&r, MU_SEC);
+    r.payload_full = true;
     assert_int_equal(rig_frame(&r, &s, &report), 0);
+    assert_int_equal(r.msg.done.rv, MU_EAGAIN);
+    r.payload_full = false;
+    assert_int_equal(rig_frame(&r, &s, &report), 0);
+    rig_commit(&r, 0);
     assert_int_equal(r.msg.done.rv, 0);
     assert_int_equal(rig_view(&r, "h").payload_len, 10);
     report.report.payload = rig_bytes("{");
@@ -455,33 +460,105 @@ static void payload_without_room_is_asked_for_again(void **state)
     rig_free(&r);
 }
 
+static struct mu_msg a_report(uint32_t id, const char *json)
+{
+    return (struct mu_msg){.type = MU_MSG_REPORT, .report = {.id = id, .payload = rig_bytes(json)}};
+}
+
+/* Sends it and returns how many frames came back; the last is in r->msg. */
+static size_t answers(struct rig *r, struct rig_sender *s, struct mu_msg report)
+{
+    size_t before = r->nframes;
+
+    assert_int_equal(rig_frame(r, s, &report), 0);
+    return r->nframes - before;
+}
+
 /* It is alive, whatever the store has no room for. */
 static void report_that_has_not_changed_is_not_stored_again(void **state)
 {
     struct rig r;
-    struct rig_sender s;
+    struct rig_sender s = {.start_id = 5};
     struct rig_rows rows;
-    struct mu_msg report = {.type = MU_MSG_REPORT,
-                            .report = {.id = 3, .payload = rig_bytes("{\"load\":1}")}};
-    static const char *const payloads[] = {"{\"load\":1}", "{\"load\":1}", "{\"load\":2}"};
-    static const size_t stored[] = {1, 1, 2};
+    struct mu_join_agent agent = rig_agent("h");
+    struct mu_ack ack;
+
+    rig_setup(&r);
+    rig_open(&r, &s);
+    agent.payload = rig_bytes("{}");
+    assert_int_equal(rig_ask(&r, &s, &agent, 1), 0);
+    rig_commit(&r, 0);
+    rig_joined(&r, &s);
+    assert_int_equal(answers(&r, &s, a_report(1, "{}")), 1); /* even within an interval */
+    assert_int_equal(r.msg.done.rv, 0);
+    assert_int_equal(r.npayloads, 0); /* it came with the row */
+    rig_run(&r, MU_SEC);
+    assert_int_equal(answers(&r, &s, a_report(2, "{\"load\":1}")), 0);
+    rig_commit(&r, 0);
+    assert_int_equal(answers(&r, &s, a_report(3, "{\"load\":1}")), 1);
+    assert_int_equal(r.msg.done.rv, 0);
+    assert_int_equal(r.npayloads, 1);
+    rig_save(&r, &rows);
+    rig_restart(&r, &rows); /* only its length is known now */
+    s.epoch++;
+    rig_open(&r, &s);
+    assert_int_equal(rig_attach(&r, &s, &ack), 0);
+    assert_int_equal(answers(&r, &s, a_report(4, "{\"load\":1}")), 0);
+    assert_int_equal(r.npayloads, 2);
+    rig_free(&r);
+}
+
+static void report_is_answered_when_it_is_stored(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
 
     rig_setup(&r);
     rig_join(&r, &s, "h", 5);
-    for (int i = 0; i < 3; i++) {
-        rig_run(&r, MU_SEC);
-        report.report.payload = rig_bytes(payloads[i]);
-        assert_int_equal(rig_frame(&r, &s, &report), 0);
-        assert_int_equal(r.msg.done.rv, 0);
-        assert_int_equal(r.npayloads, stored[i]);
-    }
-    rig_save(&r, &rows);
-    rig_restart(&r, &rows); /* what was not committed then is lost: anything may be stored */
-    s.epoch++;
-    rig_open(&r, &s);
-    assert_int_equal(rig_attach(&r, &s, &(struct mu_ack){0}), 0);
-    assert_int_equal(rig_frame(&r, &s, &report), 0);
-    assert_int_equal(r.npayloads, 3);
+    r.store_away = true;
+    rig_run(&r, MU_SEC);
+    assert_int_equal(answers(&r, &s, a_report(6, "[6]")), 0);
+    rig_run(&r, MU_SEC);
+    assert_int_equal(answers(&r, &s, a_report(6, "[6]")), 0); /* a repeat waits, too */
+    assert_int_equal(r.npayloads, 2);
+    rig_commit(&r, 0);
+    assert_int_equal(r.msg.type, MU_MSG_DONE);
+    assert_int_equal(r.msg.done.id, 6);
+    assert_int_equal(r.msg.done.rv, 0);
+    rig_run(&r, MU_SEC);
+    assert_int_equal(answers(&r, &s, a_report(7, "[7]")), 0);
+    rig_commit(&r, MU_ECORRUPT);
+    assert_int_equal(r.msg.done.id, 7);
+    assert_int_equal(r.msg.done.rv, MU_EAGAIN);
+    assert_int_equal(r.msg.done.retry_ms, 30000);
+    rig_run(&r, MU_SEC);
+    assert_int_equal(answers(&r, &s, a_report(8, "[7]")), 0); /* it is not there */
+    rig_free(&r);
+}
+
+/* An answer finds no stream, or another agent in the place. */
+static void late_answer_of_the_store_to_a_report_is_nobodys(void **state)
+{
+    struct rig r;
+    struct rig_sender s, other;
+    struct mu_reported late;
+    size_t before;
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    rig_run(&r, MU_SEC);
+    assert_int_equal(answers(&r, &s, a_report(6, "[6]")), 0);
+    late = r.report;
+    r.report.row = 0;
+    rig_hangup(&r, &s);
+    assert_int_equal(rig_write(&r, "h", MU_OP_DELETE, ""), 0);
+    rig_commit(&r, 0);
+    rig_join(&r, &other, "other", 6);
+    before = r.nframes;
+    mu_conductor_reported(r.c, &late, 0, r.now);
+    assert_int_equal(r.nframes, before);
+    rig_run(&r, MU_SEC);
+    assert_int_equal(answers(&r, &other, a_report(6, "[6]")), 0); /* not known as his */
     rig_free(&r);
 }
 
@@ -575,6 +652,8 @@ int main(void)
         cmocka_unit_test(interval_is_clamped_to_what_the_down_time_allows),
         cmocka_unit_test(payload_without_room_is_asked_for_again),
         cmocka_unit_test(report_that_has_not_changed_is_not_stored_again),
+        cmocka_unit_test(report_is_answered_when_it_is_stored),
+        cmocka_unit_test(late_answer_of_the_store_to_a_report_is_nobodys),
         cmocka_unit_test(waiting_for_room_counts_as_heard),
         cmocka_unit_test(late_commit_answers_no_later_join),
         cmocka_unit_test(stream_that_ends_before_its_answer_is_forgotten),

@@ -8,6 +8,7 @@
 #include "lib/rows.h"
 #include "lib/turn.h"
 #include "outlet/journal.h"
+#include "outlet/payloads.h"
 
 #define WALL INT64_C(1763838498000)
 
@@ -28,6 +29,7 @@ struct fixture {
     uint64_t told[64];             /* numbers that came by the bus */
     size_t ntold;
     struct mu_event gap; /* the last `events lost` */
+    char reports[128];   /* "ID=RV", as they were answered */
     bool finished, closed;
     size_t lost;
 };
@@ -49,6 +51,14 @@ static void on_committed(void *ctx, uint64_t ticket, int rv)
         propose(f, 2, &change);
         mu_ident_unref(ident);
     }
+}
+
+static void on_reported(void *ctx, const struct mu_reported *report, int rv)
+{
+    struct fixture *f = ctx;
+    size_t n = strlen(f->reports);
+
+    snprintf(f->reports + n, sizeof(f->reports) - n, "%s%d=%d", n ? " " : "", (int)report->id, rv);
 }
 
 static void on_told(void *ctx, const struct mu_event *event)
@@ -88,6 +98,7 @@ static int setup(void **state)
                                              .roster = f->roster,
                                              .bus = f->bus,
                                              .committed = on_committed,
+                                             .reported = on_reported,
                                              .ctx = f,
                                              .checkpoint_interval = 30 * MU_SEC,
                                              .retention = 30 * 24 * 3600 * MU_SEC,
@@ -697,28 +708,11 @@ static void with_no_number_left_an_event_is_lost_and_its_row_is_not(void **state
 
 /* ---- payloads ---- */
 
-static void the_latest_payload_of_an_agent_is_stored(void **state)
+static int report(struct fixture *f, uint32_t row, uint32_t id, const char *json, size_t n)
 {
-    struct fixture *f = *state;
+    const struct mu_reported from = {.row = row, .id = id};
 
-    mu_journal_changed(f->journal, add_agent(f, 1));
-    assert_int_equal(mu_journal_payload(f->journal, 1, "{\"a\":1}", 7), 0);
-    assert_int_equal(mu_journal_payload(f->journal, 1, "{}", 2), 0);
-    assert_int_equal(health_of(f).payload_bytes, 2);
-    settle(f);
-    assert_int_equal(health_of(f).payload_bytes, 0);
-    assert_int_equal(flaky_count(ON_COMMIT), 1);
-}
-
-static void first_join(struct fixture *f, uint32_t n)
-{
-    struct mu_ident *ident = an_ident(n);
-    struct mu_change change = {.ticket = n, .row = a_row(n, ident), .slot = n};
-
-    change.event = an_event(mu_bus_reserve(f->bus), ident);
-    change.event.kind = MU_KIND_JOINED;
-    assert_int_equal(mu_journal_propose(f->journal, &change), 0);
-    mu_ident_unref(ident);
+    return mu_journal_payload(f->journal, &from, json, n);
 }
 
 static void on_payload(void *ctx, int rv, const char *json, const struct mu_err *err)
@@ -728,41 +722,107 @@ static void on_payload(void *ctx, int rv, const char *json, const struct mu_err 
     ++*(uint32_t *)ctx;
 }
 
-/* The store passes over a payload that has no row. */
-static void a_payload_waits_for_its_row(void **state)
+static void the_latest_payload_of_an_agent_is_stored_and_then_answered(void **state)
+{
+    struct fixture *f = *state;
+
+    mu_journal_changed(f->journal, add_agent(f, 1));
+    assert_int_equal(report(f, 1, 7, "{\"a\":1}", 7), 0);
+    assert_int_equal(report(f, 1, 8, "{}", 2), 0);
+    assert_int_equal(health_of(f).payload_bytes, 2 + MU_PAYLOAD_COST);
+    flaky_freeze(ON_COMMIT, true);
+    tick(f, 0);
+    assert_string_equal(f->reports, "");
+    flaky_freeze(ON_COMMIT, false);
+    settle(f);
+    assert_string_equal(f->reports, "8=0");
+    assert_int_equal(health_of(f).payload_bytes, 0);
+    assert_int_equal(flaky_count(ON_COMMIT), 1);
+}
+
+static void who_reported_what_is_refused_hears_of_it(void **state)
+{
+    struct fixture *f = *state;
+    char want[16];
+
+    mu_journal_changed(f->journal, add_agent(f, 1));
+    assert_int_equal(report(f, 1, 7, "{}", 2), 0);
+    flaky_fail(ON_COMMIT, MU_ECORRUPT, 1, false);
+    settle(f);
+    snprintf(want, sizeof(want), "7=%d", MU_ECORRUPT);
+    assert_string_equal(f->reports, want);
+}
+
+static void first_join(struct fixture *f, uint32_t n)
+{
+    struct mu_ident *ident = an_ident(n);
+    struct mu_change change = {
+        .ticket = n, .row = a_row(n, ident), .slot = n, .payload = "{}", .payload_len = 2};
+
+    change.event = an_event(mu_bus_reserve(f->bus), ident);
+    change.event.kind = MU_KIND_JOINED;
+    assert_int_equal(mu_journal_propose(f->journal, &change), 0);
+    mu_ident_unref(ident);
+}
+
+static void a_first_join_brings_its_payload(void **state)
 {
     struct fixture *f = *state;
     const uint32_t n = MU_JOURNAL_BATCH_PROPOSALS + 5;
     uint32_t found = 0;
 
     flaky_freeze(ON_COMMIT, true);
-    for (uint32_t i = 1; i <= n; i++) { /* the first one keeps the store busy */
+    for (uint32_t i = 1; i <= n; i++) /* the first one keeps the store busy */
         first_join(f, i);
-        assert_int_equal(mu_journal_payload(f->journal, i, "{}", 2), 0);
-    }
+    assert_int_equal(health_of(f).payload_bytes, n * (2 + MU_PAYLOAD_COST));
     flaky_freeze(ON_COMMIT, false);
     settle(f);
     assert_int_equal(f->nanswers, n);
+    assert_string_equal(f->reports, ""); /* the joins were answered */
+    assert_int_equal(health_of(f).payload_bytes, 0);
     for (uint32_t i = n - 9; i <= n; i++) /* of the first batch, and of the one after it */
         assert_int_equal(mu_store_payload(f->store, i, on_payload, &found), 0);
     TURN_UNTIL(&f->loop, found == 10);
 }
 
+/* Payloads of 64 KiB, and what each costs beside, are a whole number in the bound. */
+enum { LARGE = 65536 - MU_PAYLOAD_COST };
+
+static void a_row_takes_its_payload_along(void **state)
+{
+    struct fixture *f = *state;
+    static char json[LARGE];
+    uint32_t found = 0;
+
+    memset(json, ' ', sizeof(json));
+    for (uint32_t i = 1; i < 200; i++) /* three batches */
+        assert_int_equal(report(f, i, i, json, sizeof(json)), 0);
+    mu_journal_changed(f->journal, add_agent(f, 200));
+    assert_int_equal(report(f, 200, 200, "{}", 2), 0);
+    flaky_freeze(ON_COMMIT, true);
+    tick(f, 0);
+    flaky_await(ON_COMMIT, 1, false);
+    assert_int_equal(mu_store_payload(f->store, 200, on_payload, &found), 0);
+    flaky_freeze(ON_COMMIT, false);
+    TURN_UNTIL(&f->loop, found == 1);
+    assert_int_equal(flaky_count(ON_COMMIT), 1);
+    settle(f);
+}
+
 static void payloads_have_a_bound_and_go_in_pieces(void **state)
 {
-    enum { BYTES = 65536, N = MU_JOURNAL_PAYLOADS_MAX / BYTES };
+    enum { N = MU_JOURNAL_PAYLOADS_MAX / (LARGE + MU_PAYLOAD_COST) };
     struct fixture *f = *state;
-    static char json[BYTES];
+    static char json[LARGE];
 
     memset(json, ' ', sizeof(json));
     for (uint32_t i = 0; i < N; i++)
-        assert_int_equal(mu_journal_payload(f->journal, i + 1, json, BYTES), 0);
-    assert_int_equal(mu_journal_payload(f->journal, N + 1, "1", 1), MU_EFULL);
-    assert_int_equal(mu_journal_payload(f->journal, N, json, BYTES),
-                     0); /* takes the old one's place */
+        assert_int_equal(report(f, i + 1, 0, json, LARGE), 0);
+    assert_int_equal(report(f, N + 1, 0, "1", 1), MU_EFULL);
+    assert_int_equal(report(f, N, 0, json, LARGE), 0); /* takes the old one's place */
     settle(f);
     assert_in_range(flaky_count(ON_COMMIT), 16, 17);
-    assert_int_equal(mu_journal_payload(f->journal, N + 1, "1", 1), 0);
+    assert_int_equal(report(f, N + 1, 0, "1", 1), 0);
 }
 
 /* ---- checkpoints ---- */
@@ -806,6 +866,7 @@ static void checkpoints_come_as_often_as_set(void **state)
     struct mu_journal_config config = {.store = f->store,
                                        .roster = f->roster,
                                        .committed = on_committed,
+                                       .reported = on_reported,
                                        .ctx = f,
                                        .checkpoint_interval = MU_SEC};
     struct mu_journal_health health;
@@ -1032,8 +1093,10 @@ int main(void)
         TEST(what_is_refused_for_good_is_answered_and_counted),
         TEST(numbers_are_asked_for_ahead_of_use),
         TEST(with_no_number_left_an_event_is_lost_and_its_row_is_not),
-        TEST(the_latest_payload_of_an_agent_is_stored),
-        TEST(a_payload_waits_for_its_row),
+        TEST(the_latest_payload_of_an_agent_is_stored_and_then_answered),
+        TEST(who_reported_what_is_refused_hears_of_it),
+        TEST(a_first_join_brings_its_payload),
+        TEST(a_row_takes_its_payload_along),
         TEST(payloads_have_a_bound_and_go_in_pieces),
         TEST(a_checkpoint_writes_who_was_heard),
         TEST(checkpoints_come_as_often_as_set),

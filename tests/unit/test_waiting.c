@@ -152,59 +152,92 @@ static void without_memory_all_slots_are_meant(void **state)
 
 /* ---- payloads ---- */
 
+static int put(struct mu_payloads *payloads, uint32_t row, const char *json)
+{
+    const struct mu_reported from = {.row = row, .id = (uint32_t)strlen(json)};
+
+    return mu_payloads_put(payloads, &from, json, strlen(json));
+}
+
 static void payloads_leave_in_their_order_latest_first_place(void **state)
 {
     struct mu_payloads payloads;
     struct mu_payload got;
+    struct mu_reported from;
     static const uint32_t order[] = {1, 2, 3};
 
-    mu_payloads_init(&payloads, 100);
-    assert_int_equal(mu_payloads_put(&payloads, 1, "old", 3), 0);
-    assert_int_equal(mu_payloads_put(&payloads, 2, "two", 3), 0);
-    assert_int_equal(mu_payloads_put(&payloads, 1, "newest", 6), 0); /* keeps its place */
-    assert_int_equal(mu_payloads_put(&payloads, 3, "", 0), 0);
-    assert_int_equal(payloads.bytes, 9);
+    mu_payloads_init(&payloads, 1000);
+    assert_int_equal(put(&payloads, 1, "old"), 0);
+    assert_int_equal(put(&payloads, 2, "two"), 0);
+    assert_int_equal(put(&payloads, 1, "newest"), 0); /* keeps its place */
+    assert_int_equal(put(&payloads, 3, ""), 0);
+    assert_int_equal(payloads.bytes, 9 + 3 * MU_PAYLOAD_COST);
     for (size_t i = 0; i < 3; i++) {
-        assert_true(mu_payloads_take(&payloads, UINT32_MAX, &got));
+        assert_true(mu_payloads_take(&payloads, &got, &from));
         assert_int_equal(got.row, order[i]);
+        assert_int_equal(from.row, order[i]);
+        assert_int_equal(from.id, got.len); /* who reported the latest */
         if (i == 0)
             assert_string_equal(got.json, "newest");
         mu_payloads_give_back(&payloads, &got);
     }
-    assert_false(mu_payloads_take(&payloads, UINT32_MAX, &got));
+    assert_false(mu_payloads_take(&payloads, &got, &from));
     assert_int_equal(payloads.bytes, 0);
     mu_payloads_fini(&payloads);
 }
 
-static void a_payload_of_a_row_that_may_not_yet_keeps_its_place(void **state)
+static void one_payload_leaves_out_of_turn(void **state)
 {
-    struct mu_payloads payloads;
-    struct mu_payload got;
+    static const uint32_t first[] = {2, 3, 1, 0}; /* from within, the last, the first; 0 = none */
 
-    mu_payloads_init(&payloads, 100);
-    assert_int_equal(mu_payloads_put(&payloads, 7, "seven", 5), 0);
-    assert_int_equal(mu_payloads_put(&payloads, 3, "three", 5), 0);
-    assert_false(mu_payloads_take(&payloads, 7, &got));
-    assert_true(mu_payloads_take(&payloads, 8, &got));
-    assert_int_equal(got.row, 7);
-    mu_payloads_give_back(&payloads, &got);
-    mu_payloads_fini(&payloads);
+    for (size_t i = 0; i < MU_ARRAY_LEN(first); i++) {
+        struct mu_payloads payloads;
+        struct mu_payload got;
+        struct mu_reported from;
+        uint32_t left = 0;
+
+        mu_payloads_init(&payloads, 1000);
+        for (uint32_t row = 1; row <= 3; row++)
+            assert_int_equal(put(&payloads, row, "{}"), 0);
+        assert_int_equal(mu_payloads_take_of(&payloads, first[i], &got, &from), first[i] != 0);
+        if (first[i])
+            mu_payloads_give_back(&payloads, &got);
+        assert_int_equal(mu_payloads_len(&payloads, first[i]), 0);
+        assert_int_equal(put(&payloads, 4, "4"), 0);
+        assert_int_equal(mu_payloads_len(&payloads, 4), 1);
+        for (uint32_t row = 1; row <= 4; row++) {
+            if (row == first[i])
+                continue;
+            assert_true(mu_payloads_take(&payloads, &got, &from));
+            assert_int_equal(got.row, row);
+            mu_payloads_give_back(&payloads, &got);
+            left++;
+        }
+        assert_int_equal(left, first[i] ? 3 : 4);
+        assert_true(mu_payloads_empty(&payloads));
+        mu_payloads_fini(&payloads);
+    }
 }
 
 static void payloads_under_way_count(void **state)
 {
     struct mu_payloads payloads;
-    struct mu_payload got;
+    struct mu_payload got, copy;
+    struct mu_reported from;
 
-    mu_payloads_init(&payloads, 4);
-    assert_int_equal(mu_payloads_put(&payloads, 1, "five!", 5), MU_EFULL);
-    assert_int_equal(mu_payloads_put(&payloads, 1, "1234", 4), 0);
-    assert_int_equal(mu_payloads_put(&payloads, 2, "1", 1), MU_EFULL);
-    assert_int_equal(mu_payloads_put(&payloads, 1, "4321", 4), 0);
-    assert_true(mu_payloads_take(&payloads, UINT32_MAX, &got));
-    assert_int_equal(mu_payloads_put(&payloads, 1, "1", 1), MU_EFULL);
+    mu_payloads_init(&payloads, 4 + MU_PAYLOAD_COST);
+    assert_int_equal(put(&payloads, 1, "five!"), MU_EFULL);
+    assert_int_equal(put(&payloads, 1, "1234"), 0);
+    assert_int_equal(put(&payloads, 2, "1"), MU_EFULL);
+    assert_int_equal(put(&payloads, 1, "4321"), 0);
+    assert_true(mu_payloads_take(&payloads, &got, &from));
+    assert_int_equal(put(&payloads, 1, "1"), MU_EFULL);
+    assert_int_equal(mu_payloads_copy(&payloads, 2, "1", 1, &copy), MU_EFULL);
     mu_payloads_give_back(&payloads, &got);
-    assert_int_equal(mu_payloads_put(&payloads, 1, "1", 1), 0);
+    assert_int_equal(mu_payloads_copy(&payloads, 2, "1", 1, &copy), 0);
+    assert_int_equal(put(&payloads, 1, "1"), MU_EFULL);
+    mu_payloads_give_back(&payloads, &copy);
+    assert_int_equal(put(&payloads, 1, "1"), 0);
     mu_payloads_fini(&payloads);
 }
 
@@ -212,14 +245,14 @@ static void many_payloads_find_their_agents(void **state)
 {
     struct mu_payloads payloads;
     struct mu_payload got;
+    struct mu_reported from;
 
     mu_payloads_init(&payloads, SIZE_MAX);
     for (int round = 0; round < 2; round++)
         for (uint32_t row = 1; row <= 1000; row++)
-            assert_int_equal(mu_payloads_put(&payloads, row, round ? "yes" : "no", round ? 3 : 2),
-                             0);
+            assert_int_equal(put(&payloads, row, round ? "yes" : "no"), 0);
     for (uint32_t row = 1; row <= 1000; row++) {
-        assert_true(mu_payloads_take(&payloads, UINT32_MAX, &got));
+        assert_true(mu_payloads_take(&payloads, &got, &from));
         assert_int_equal(got.row, row);
         assert_string_equal(got.json, "yes");
         mu_payloads_give_back(&payloads, &got);
@@ -232,16 +265,17 @@ static void without_memory_a_payload_changes_nothing(void **state)
 {
     struct mu_payloads payloads;
     struct mu_payload got;
+    struct mu_reported from;
 
     mu_payloads_init(&payloads, 100);
     FOR_EACH_FAULT (n) {
-        int rv = mu_payloads_put(&payloads, 1, "x", 1);
+        int rv = put(&payloads, 1, "x");
         FAULT_CHECK(rv);
-        assert_int_equal(payloads.bytes, rv ? 0 : 1);
+        assert_int_equal(payloads.bytes, rv ? 0 : 1 + MU_PAYLOAD_COST);
     }
     mu_mem_fault_at(0);
-    assert_true(mu_payloads_take(&payloads, UINT32_MAX, &got));
-    assert_false(mu_payloads_take(&payloads, UINT32_MAX, &(struct mu_payload){0}));
+    assert_true(mu_payloads_take(&payloads, &got, &from));
+    assert_false(mu_payloads_take(&payloads, &(struct mu_payload){0}, &from));
     mu_payloads_give_back(&payloads, &got);
     mu_payloads_fini(&payloads);
 }
@@ -257,7 +291,7 @@ int main(void)
         cmocka_unit_test(every_slot_has_its_turn),
         cmocka_unit_test(without_memory_all_slots_are_meant),
         cmocka_unit_test(payloads_leave_in_their_order_latest_first_place),
-        cmocka_unit_test(a_payload_of_a_row_that_may_not_yet_keeps_its_place),
+        cmocka_unit_test(one_payload_leaves_out_of_turn),
         cmocka_unit_test(payloads_under_way_count),
         cmocka_unit_test(many_payloads_find_their_agents),
         cmocka_unit_test(without_memory_a_payload_changes_nothing),
