@@ -41,13 +41,23 @@ struct life {
     char name[MU_NAME_TEXT];
     bool stopping; /* told to */
     bool last_word;
-    int status; /* to exit with */
-    int rv;     /* why it ended against its will, and .err */
+    char lost[128]; /* why nobody holds us; "" = the conductor does, or none has answered yet */
+    int status;     /* to exit with */
+    int rv;         /* why it ended against its will, and .err */
     struct mu_err *err;
 };
 
 /* --- the end ------------------------------------------------------------------------------------
  */
+
+static void tell_unheard(struct life *life)
+{
+    char excuse[MU_UPLINK_EXCUSE];
+
+    mu_uplink_excuse(life->up, excuse);
+    mu_warn("agent", "the conductor was not told of the end", MU_KVS("agent", life->name),
+            MU_KVS("why", *life->lost ? life->lost : excuse));
+}
 
 static void on_look(uv_timer_t *timer)
 {
@@ -56,8 +66,7 @@ static void on_look(uv_timer_t *timer)
     if (mu_session_idle(mu_uplink_session(life->up)))
         uv_stop(&life->loop);
     else if (mu_clock_now() - life->last_word_at >= LAST_WORD) {
-        mu_warn("agent", "the conductor was not told of the end", MU_KVS("agent", life->name),
-                MU_KVS("why", "no answer"));
+        tell_unheard(life);
         uv_stop(&life->loop);
     }
 }
@@ -68,6 +77,7 @@ static void wait_for_answer(struct life *life, int exits)
     life->last_word = true;
     life->last_word_at = mu_clock_now();
     uv_timer_start(&life->look, on_look, 0, LOOK_MS);
+    mu_uplink_quiet(life->up);
     mu_uplink_stir(life->up);
 }
 
@@ -171,16 +181,27 @@ static void tell_joined(struct life *life)
             MU_KVS("interval", mu_dur_text(status.interval, interval)));
 }
 
+/* With the last word on its way nothing is tried on: why it was not heard is told once, at the end.
+ */
+static void tell_lost(struct life *life, int rv, const char *text)
+{
+    if (mu_session_answered(mu_uplink_session(life->up)))
+        snprintf(life->lost, sizeof(life->lost), "%s", text);
+    if (!life->last_word)
+        mu_warn("agent", rv == MU_EFULL ? "refused for now, trying on" : "conductor lost",
+                MU_KVS("why", text));
+}
+
 static void on_notice(void *ctx, enum mu_notice what, uint32_t agent, int rv, const char *text)
 {
     struct life *life = ctx;
 
     if (what == MU_NOTICE_LOST) {
-        mu_warn("agent", rv == MU_EFULL ? "refused for now, trying on" : "conductor lost",
-                MU_KVS("why", text));
+        tell_lost(life, rv, text);
         return;
     }
     if (what == MU_NOTICE_RECOVERED) {
+        life->lost[0] = '\0';
         mu_info("agent", "conductor back", MU_KVS("why", text));
         return;
     }

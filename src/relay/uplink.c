@@ -60,6 +60,7 @@ struct mu_uplink {
     struct datagrams *datagrams;
 
     bool stirring, closing;
+    bool quiet; /* the last word is on its way, and mu_uplink_excuse() tells the rest */
     uv_timer_t timer;
     uv_getaddrinfo_t resolve;
     unsigned handles; /* the timer, and the resolver while it is asked */
@@ -192,7 +193,7 @@ no_socket:
  * Later the session tells that it is lost. */
 static void tell_absent(const struct mu_uplink *up)
 {
-    if (!up->reached && up->turn <= up->conductors.n)
+    if (!up->reached && !up->quiet && up->turn <= up->conductors.n)
         mu_warn("agent", "no conductor there yet, trying on",
                 MU_KVS("conductor", up->conductors.addrs[up->turn - 1].text));
 }
@@ -204,7 +205,7 @@ static void tell_strange(struct mu_uplink *up)
     size_t i = (up->turn - 1) % up->conductors.n;
 
     up->silent_until = MU_NEVER;
-    if (mu_session_answered(up->session) || up->strange[i])
+    if (mu_session_answered(up->session) || up->strange[i] || up->quiet)
         return;
     up->strange[i] = true;
     mu_warn("agent", "no answer of a conductor there yet; is it another port? trying on",
@@ -392,6 +393,26 @@ static void on_timer(uv_timer_t *timer)
 struct mu_session *mu_uplink_session(struct mu_uplink *up)
 {
     return up->session;
+}
+
+void mu_uplink_quiet(struct mu_uplink *up)
+{
+    up->quiet = true;
+}
+
+const char *mu_uplink_excuse(const struct mu_uplink *up, char out[MU_UPLINK_EXCUSE])
+{
+    size_t last = up->turn ? (up->turn - 1) % up->conductors.n : 0;
+    const char *place = up->conductors.addrs[last].text;
+
+    if (mu_session_answered(up->session))
+        snprintf(out, MU_UPLINK_EXCUSE, "no answer");
+    else if (up->reached)
+        snprintf(out, MU_UPLINK_EXCUSE, "no answer of a conductor at %s; is it another port?",
+                 place);
+    else
+        snprintf(out, MU_UPLINK_EXCUSE, "no conductor at %s", place);
+    return out;
 }
 
 static int new_session(struct mu_uplink *up, const char *token)

@@ -26,6 +26,12 @@ int mu_uplink_new(struct mu_uplink **out, struct uv_loop_s *loop,
 struct mu_session *mu_uplink_session(struct mu_uplink *up);
 void mu_uplink_stir(struct mu_uplink *up);
 
+/* For who waits for his last word to be answered: from now on nothing is logged of a conductor that
+ * is tried in vain, and excuse() is why there was no answer. Returns @out. */
+#define MU_UPLINK_EXCUSE 1152
+void mu_uplink_quiet(struct mu_uplink *up);
+const char *mu_uplink_excuse(const struct mu_uplink *up, char out[MU_UPLINK_EXCUSE]);
+
 /* Frees the session and closes everything; the memory goes when the loop has let go of it. NULL is
  * allowed. Returns whether a resolver is still at work, which cannot be stopped: the loop, and
  * exit() too, would wait for it. */

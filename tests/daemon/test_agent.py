@@ -238,6 +238,26 @@ class Away(Case):
                                      f' another port? trying on conductor=127.0.0.1:{port}')
                     self.assertEqual(agent.log().count('another port'), 1)
 
+    def test_an_end_that_no_conductor_has_heard_is_told_in_one_line(self):
+        with socket.create_server(('127.0.0.1', 0)) as silent:
+            place = f'127.0.0.1:{silent.getsockname()[1]}'
+            agent = self.agent('--name', 'a@h', '--conductor', place, '--', 'sleep', '3')
+            self.assertEqual(agent.wait(), 0)  # the 4 s of a silent one pass while the last word waits
+            self.assertEqual(agent.log().splitlines(),
+                             ['info agent: command ended agent=a@h status=0',
+                              'warn agent: the conductor was not told of the end agent=a@h why="no answer of a '
+                              f'conductor at {place}; is it another port?"'])
+
+    def test_an_end_for_which_a_conductor_had_no_room_says_so(self):
+        self.c.stop()
+        self.c.set_config(Conductor.TIMES + '[conductor]\nmax_agents = 1\n')
+        self.c.start()
+        self.agent('--name', 'a@h')
+        self.await_state('a@h', 'up')
+        agent = self.agent('--name', 'b@h', '--', 'true')
+        agent.wait()
+        self.assertRegex(agent.log(), 'not told of the end agent=b@h why=.*max_agents is reached; raise it')
+
     def test_a_full_conductor_is_told_at_once_with_the_cure(self):
         self.c.stop()
         self.c.set_config(Conductor.TIMES + '[conductor]\nmax_agents = 1\n')
