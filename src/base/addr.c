@@ -291,6 +291,30 @@ bool mu_addr_is_loopback(const struct mu_addr *addr)
     return IN6_IS_ADDR_LOOPBACK(&in6) || (IN6_IS_ADDR_V4MAPPED(&in6) && in6.s6_addr[12] == 127);
 }
 
+static bool is_any(const char *host)
+{
+    struct in6_addr in6;
+    struct in_addr in;
+
+    return (inet_pton(AF_INET, host, &in) == 1 && in.s_addr == htonl(INADDR_ANY)) ||
+           (inet_pton(AF_INET6, host, &in6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&in6));
+}
+
+bool mu_addr_collide(const struct mu_addr *a, const struct mu_addr *b)
+{
+    struct sockaddr_storage sa, sb;
+    socklen_t na = 0, nb = 0;
+
+    if (mu_addr_sockaddr(a, &sa, &na, NULL) || mu_addr_sockaddr(b, &sb, &nb, NULL) ||
+        sa.ss_family != sb.ss_family)
+        return false;
+    if (sa.ss_family == AF_UNIX)
+        return strcmp(a->path, b->path) == 0;
+    if (a->port != b->port || a->port == 0)
+        return false;
+    return is_any(a->host) || is_any(b->host) || memcmp(&sa, &sb, na) == 0;
+}
+
 char *mu_addr_text_of(const struct sockaddr *sa, socklen_t len, char *out, size_t size)
 {
     char host[INET6_ADDRSTRLEN];

@@ -34,6 +34,10 @@ int mu_addr_sockaddr(const struct mu_addr *addr, struct sockaddr_storage *out, s
 /* Whether only this machine can reach it: a Unix path, 127.0.0.0/8, ::1, "localhost". */
 bool mu_addr_is_loopback(const struct mu_addr *addr);
 
+/* Whether not both can be listened on: one path; or one port, 0 apart, of one address, where
+ * 0.0.0.0 is all of IPv4 and [::] all of IPv6. Names are no addresses: false. */
+bool mu_addr_collide(const struct mu_addr *a, const struct mu_addr *b);
+
 /* "127.0.0.1:4680", "[::1]:4680", "/run/x.sock", for a socket's address. Returns @out. */
 char *mu_addr_text_of(const struct sockaddr *sa, socklen_t len, char *out, size_t size);
 

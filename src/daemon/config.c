@@ -390,15 +390,55 @@ static int check_reach(const struct mu_config *config, const char *key,
     return 0;
 }
 
+/* Else the second of two would find its port taken, by ourselves. Both lists may be the same. */
+static int check_apart(const struct mu_config *config, const char *key,
+                       const struct mu_config_list *list, const char *other_key,
+                       const struct mu_config_list *others, struct mu_err *err)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        for (size_t j = list == others ? i + 1 : 0; j < others->n; j++) {
+            struct mu_addr a, b;
+
+            if (mu_addr_parse(&a, list->at[i], NULL) || mu_addr_parse(&b, others->at[j], NULL) ||
+                !mu_addr_collide(&a, &b))
+                continue;
+            return mu_err_set(err, MU_EINVAL,
+                              "%s: [conductor] %s = %s: takes the same %s as %s = %s (%s); give "
+                              "one of them another",
+                              origin_text(config, find_setting("conductor", key), ""), key,
+                              list->at[i], *a.host ? "port" : "path", other_key, others->at[j],
+                              origin_text(config, find_setting("conductor", other_key), ""));
+        }
+    }
+    return 0;
+}
+
+static int check_listeners(const struct mu_config *config, struct mu_err *err)
+{
+    const struct mu_config_list *listen = &config->listen, *http = &config->http;
+    int rv = check_reach(config, "listen", listen, err);
+
+    if (!rv)
+        rv = check_reach(config, "http", http, err);
+    if (!rv)
+        rv = check_apart(config, "listen", listen, "listen", listen, err);
+    if (!rv)
+        rv = check_apart(config, "http", http, "http", http, err);
+    /* The place named first is one where somebody wrote something. */
+    if (!rv && find_origin(config, find_setting("conductor", "http"), ""))
+        rv = check_apart(config, "http", http, "listen", listen, err);
+    else if (!rv)
+        rv = check_apart(config, "listen", listen, "http", http, err);
+    return rv;
+}
+
 static int finish(struct mu_config *config, const struct mu_config_source *source,
                   struct mu_err *err)
 {
     int rv = mu_policies_finish(&config->policies, source->warn, source->ctx, err);
 
     if (!rv)
-        rv = check_reach(config, "listen", &config->listen, err);
-    if (!rv)
-        rv = check_reach(config, "http", &config->http, err);
+        rv = check_listeners(config, err);
     if (!rv)
         rv = find_store(config, err);
     return rv ? rv : find_secret(config, err);

@@ -111,6 +111,11 @@ class Start(unittest.TestCase):
         self.assertIn('0.0.0.0:0', log)
         self.assertIn('insecure', log)
 
+    def test_two_listeners_on_one_port_are_not_blamed_on_another_process(self):
+        log = self.refuse('--listen', '127.0.0.1:4679', '--http', '127.0.0.1:4679')
+        self.assertIn('--http: [conductor] http = 127.0.0.1:4679: takes the same port as listen = ', log)
+        self.assertNotIn('process', log)
+
     def test_a_wrong_value_is_refused_before_anything_is_made(self):
         c = Conductor(config='[conductor]\nmax_agents = many\n')
         self.addCleanup(c.clean)

@@ -249,6 +249,36 @@ static void addr_knows_what_is_loopback(void **state)
     }
 }
 
+static void addr_knows_which_two_cannot_be_listened_on(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool collide;
+    } cases[] = {
+        {"127.0.0.1:1", "127.0.0.1:1", true},
+        {"127.0.0.1:1", "127.0.0.1:2", false},
+        {"127.0.0.1:1", "127.0.0.2:1", false},
+        {"127.0.0.1:0", "127.0.0.1:0", false}, /* each is given one of its own */
+        {"127.0.0.1:1", "0.0.0.0:1", true},
+        {"[::1]:1", "[0:0::1]:1", true},
+        {"[::]:1", "[::1]:1", true},
+        {"[::]:1", "0.0.0.0:1", false}, /* IPv6 alone */
+        {"/run/x", "/run/x", true},
+        {"/run/x", "/run/y", false},
+        {"/run/x", "127.0.0.1:1", false},
+        {"localhost:1", "localhost:1", false},
+    };
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+        struct mu_addr a, b;
+        assert_int_equal(mu_addr_parse(&a, cases[i].a, NULL), 0);
+        assert_int_equal(mu_addr_parse(&b, cases[i].b, NULL), 0);
+        if (mu_addr_collide(&a, &b) != cases[i].collide ||
+            mu_addr_collide(&b, &a) != cases[i].collide)
+            fail_msg("%s and %s", cases[i].a, cases[i].b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +292,7 @@ int main(void)
         cmocka_unit_test(addr_sockaddr_knows_how_long_a_unix_path_may_be),
         cmocka_unit_test(addr_text_of_odd_sockets),
         cmocka_unit_test(addr_knows_what_is_loopback),
+        cmocka_unit_test(addr_knows_which_two_cannot_be_listened_on),
     };
 
     return cmocka_run_group_tests_name("addr", tests, NULL, NULL);

@@ -337,6 +337,21 @@ static void config_listens_for_others_only_when_told(void **state)
     load_text(f, "[conductor]\nlisten = 127.9.9.9:1\nhttp = /tmp/x\n");
 }
 
+static void config_refuses_two_listeners_on_one_address(void **state)
+{
+    struct fixture *f = *state;
+
+    refuses(f, "[conductor]\nlisten = 127.0.0.1:1, 127.0.0.1:2\nlisten = 127.0.0.1:1\n",
+            ":3: [conductor] listen = 127.0.0.1:1", "same port", "give one of them another");
+    refuses(f, "[conductor]\nlisten = 127.0.0.1:1\nhttp = 127.0.0.1:1\n",
+            ":3: [conductor] http = 127.0.0.1:1", "listen = 127.0.0.1:1", "muster.conf:2)");
+    refuses(f, "[conductor]\nlisten = 127.0.0.1:4681\n",
+            ":2: [conductor] listen = 127.0.0.1:4681: takes the same port as http = 127.0.0.1:4681 "
+            "(default)");
+    refuses(f, "[conductor]\nhttp = /x/y, /x/z, /x/y\n", "http = /x/y", "same path");
+    load_text(f, "[conductor]\nlisten = 127.0.0.1:0\nlisten = 127.0.0.1:0\nhttp = 127.0.0.1:0\n");
+}
+
 static void config_is_shown_as_it_can_be_read_back(void **state)
 {
     struct fixture *f = *state;
@@ -491,6 +506,7 @@ int main(void)
         CASE(config_refuses_a_setting_given_twice),
         CASE(config_checks_times_against_each_other),
         CASE(config_listens_for_others_only_when_told),
+        CASE(config_refuses_two_listeners_on_one_address),
         CASE(config_is_shown_as_it_can_be_read_back),
         CASE(config_shows_where_a_value_came_from),
         CASE(config_shows_no_password),
