@@ -3,7 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/settings.h"
-#include "store/store.h"
+#include "daemon/check.h"
 
 static void print_warning(void *ctx, const char *line)
 {
@@ -23,16 +23,12 @@ static int show(const struct mu_args *args, const struct mu_config *config)
     return failed ? mu_cli_fail(args, MU_EXIT_FAILED, "out of memory") : MU_EXIT_OK;
 }
 
-/* What loads may still name a store that there is none of. */
 static int check(const struct mu_args *args, const struct mu_config *config)
 {
-    const struct mu_store_driver *driver;
-    struct mu_addr addr;
     struct mu_err err = {0};
 
-    if (mu_addr_parse(&addr, config->store, &err) || mu_store_driver_for(&addr, &driver, &err))
-        return mu_cli_fail(args, MU_EXIT_USAGE, "%s", err.text);
-    return MU_EXIT_OK;
+    return mu_check_start(config, &err) ? mu_cli_fail(args, MU_EXIT_USAGE, "%s", err.text)
+                                        : MU_EXIT_OK;
 }
 
 static int run(const struct mu_args *args)

@@ -6,6 +6,7 @@
 
 #include "daemon/owner.h"
 #include "daemon/rooms.h"
+#include "loop/socket.h"
 
 /* Says who has the port that could not be had, and which flag gives another. */
 static int not_listening(const char *flag, const struct mu_addr *addr, int rv, struct mu_err *err)
@@ -21,6 +22,27 @@ static int not_listening(const char *flag, const struct mu_addr *addr, int rv, s
     if (rv == MU_ELOCKED)
         return mu_err_set(err, rv, "%s; choose another address with %s", why.text, flag);
     return mu_err_wrap(err, rv, "%s", flag);
+}
+
+static int check_paths(const char *flag, const struct mu_config_list *list, struct mu_err *err)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct mu_addr addr;
+        int rv = mu_addr_parse(&addr, list->at[i], err);
+
+        if (!rv && !*addr.host)
+            rv = mu_socket_check_path(&addr, err);
+        if (rv && rv != MU_ENOENT)
+            return not_listening(flag, &addr, rv, err);
+    }
+    return 0;
+}
+
+int mu_rooms_check_paths(const struct mu_config *config, struct mu_err *err)
+{
+    int rv = check_paths("--listen", &config->listen, err);
+
+    return rv ? rv : check_paths("--http", &config->http, err);
 }
 
 static int listen_agents(struct mu_rooms *rooms, const char *text, struct mu_err *err)

@@ -60,6 +60,9 @@ struct mu_rooms {
 /* ears.c: makes the listeners, or takes those of the service manager. The error names the address,
  * who has it, and the flag. */
 int mu_rooms_listen(struct mu_rooms *rooms, struct mu_err *err);
+/* Whether something stands where a Unix socket is to be; a socket may be a conductor's that runs.
+ */
+int mu_rooms_check_paths(const struct mu_config *config, struct mu_err *err);
 int mu_rooms_ports_file(const struct mu_rooms *rooms, const char *path, struct mu_err *err);
 
 /* told.c: what people and machines are told. */

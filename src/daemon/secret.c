@@ -11,6 +11,10 @@
 
 enum { DIGITS = 32 };
 
+/* Who looks: a conductor that is to use the file; or somebody who asks whether one could. Root may
+ * ask for a conductor that is another user, whose file it then is. */
+enum reader { USES, ASKS };
+
 static int sys_err(struct mu_err *err, const char *path, const char *what)
 {
     return mu_err_set(err, errno == EACCES || errno == EPERM ? MU_EPERM : MU_EIO, "%s: %s: %s",
@@ -18,14 +22,17 @@ static int sys_err(struct mu_err *err, const char *path, const char *what)
 }
 
 /* Its group may read it (root:muster 0640 is common); nobody else may do anything. */
-static int check_mode(const char *path, const struct stat *st, struct mu_err *err)
+static int check_mode(const char *path, const struct stat *st, enum reader reader,
+                      struct mu_err *err)
 {
     if (!S_ISREG(st->st_mode))
-        return mu_err_set(err, MU_EPERM, "%s: not a file", path);
+        return mu_err_set(err, MU_EPERM, "%s: not a file; name another", path);
     if (st->st_mode & (S_IRWXO | S_IWGRP | S_IXGRP))
         return mu_err_set(err, MU_EPERM,
                           "%s: others than its owner can get at it (mode %03o); chmod 600 %s", path,
                           (unsigned)st->st_mode & 0777, path);
+    if (reader == ASKS && geteuid() == 0)
+        return 0;
     if (st->st_uid != geteuid() && st->st_uid != 0)
         return mu_err_set(err, MU_EPERM, "%s: belongs to user %u; chown %u %s", path,
                           (unsigned)st->st_uid, (unsigned)geteuid(), path);
@@ -34,16 +41,21 @@ static int check_mode(const char *path, const struct stat *st, struct mu_err *er
 
 /* Reads up to @size - 1 bytes and ends them with a NUL. Returns their number, an error, or
  * MU_ENOENT without a word in @err. */
-static int read_small(const char *path, char *out, size_t size, struct mu_err *err)
+static int read_small(const char *path, char *out, size_t size, enum reader reader,
+                      struct mu_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
     ssize_t n = 0;
     int rv;
 
+    if (fd < 0 && errno == EACCES)
+        return mu_err_set(err, MU_EPERM, "%s: cannot be opened: user %u must be able to read it",
+                          path, (unsigned)geteuid());
     if (fd < 0)
         return errno == ENOENT ? MU_ENOENT : sys_err(err, path, "cannot be opened");
-    rv = fstat(fd, &st) ? sys_err(err, path, "cannot be looked at") : check_mode(path, &st, err);
+    rv = fstat(fd, &st) ? sys_err(err, path, "cannot be looked at")
+                        : check_mode(path, &st, reader, err);
     if (!rv) {
         n = read(fd, out, size - 1);
         if (n < 0)
@@ -128,31 +140,48 @@ static int make_secret(const char *path, struct mu_err *err)
     return rv;
 }
 
-int mu_secret_load(const char *path, uint8_t out[16], struct mu_err *err)
+/* MU_ENOENT comes without a word in @err. */
+static int read_secret(const char *path, uint8_t out[16], enum reader reader, struct mu_err *err)
 {
     char text[DIGITS + 8] = "";
-    int n;
+    int n = read_small(path, text, sizeof(text), reader, err);
+
+    if (n >= 0)
+        n = parse_secret(path, text, (size_t)n, out, err);
+    return n && n != MU_ENOENT ? mu_err_wrap(err, n, "secret_file") : n;
+}
+
+int mu_secret_load(const char *path, uint8_t out[16], struct mu_err *err)
+{
+    int rv;
 
     if (!*path)
         return mu_rng_secret(out, 16) ? mu_err_set(err, MU_EIO, "the kernel gives no random bytes")
                                       : 0;
-    n = read_small(path, text, sizeof(text), err);
-    if (n == MU_ENOENT) {
-        int rv = make_secret(path, err);
-        if (rv)
-            return mu_err_wrap(err, rv, "fleet secret");
-        n = read_small(path, text, sizeof(text), err);
-    }
-    if (n < 0)
-        return mu_err_wrap(err, n, "fleet secret");
-    n = parse_secret(path, text, (size_t)n, out, err);
-    return n ? mu_err_wrap(err, n, "fleet secret") : 0;
+    rv = read_secret(path, out, USES, err);
+    if (rv != MU_ENOENT)
+        return rv;
+    rv = make_secret(path, err);
+    if (rv)
+        return mu_err_wrap(err, rv, "secret_file");
+    rv = read_secret(path, out, USES, err);
+    return rv == MU_ENOENT ? mu_err_set(err, MU_EIO, "secret_file %s: removed as it was made", path)
+                           : rv;
 }
 
-int mu_secret_token(const char *path, char *out, size_t size, struct mu_err *err)
+int mu_secret_check(const char *path, struct mu_err *err)
+{
+    uint8_t out[16];
+    int rv = *path ? read_secret(path, out, ASKS, err) : 0;
+
+    return rv == MU_ENOENT ? 0 : rv;
+}
+
+static int read_token(const char *path, char *out, size_t size, enum reader reader,
+                      struct mu_err *err)
 {
     char text[1024] = "";
-    int n = read_small(path, text, sizeof(text), err);
+    int n = read_small(path, text, sizeof(text), reader, err);
 
     if (n == MU_ENOENT)
         return mu_err_set(err, MU_EINVAL,
@@ -170,4 +199,16 @@ int mu_secret_token(const char *path, char *out, size_t size, struct mu_err *err
                           n, size - 1);
     memcpy(out, text, (size_t)n + 1);
     return 0;
+}
+
+int mu_secret_token(const char *path, char *out, size_t size, struct mu_err *err)
+{
+    return read_token(path, out, size, USES, err);
+}
+
+int mu_secret_check_token(const char *path, size_t size, struct mu_err *err)
+{
+    char out[1024];
+
+    return read_token(path, out, size < sizeof(out) ? size : sizeof(out), ASKS, err);
 }

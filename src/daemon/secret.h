@@ -18,4 +18,10 @@ int mu_secret_load(const char *path, uint8_t out[16], struct mu_err *err);
  * MU_EINVAL: there is no such file. */
 int mu_secret_token(const char *path, char *out, size_t size, struct mu_err *err);
 
+/* Whether the two above would take what is there, for who asks before a start: nothing is made, and
+ * a secret that is not there yet is well. Asked by root, any user's own file is: he may be the one
+ * that the conductor runs as. */
+int mu_secret_check(const char *path, struct mu_err *err);
+int mu_secret_check_token(const char *path, size_t size, struct mu_err *err);
+
 #endif

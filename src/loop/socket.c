@@ -178,18 +178,28 @@ int mu_socket_ready(int fd, struct mu_err *err)
     return 0;
 }
 
+int mu_socket_check_path(const struct mu_addr *addr, struct mu_err *err)
+{
+    struct stat st;
+
+    if (lstat(addr->path, &st))
+        return errno == ENOENT ? MU_ENOENT : failed(err, addr, "look at");
+    if (S_ISSOCK(st.st_mode))
+        return 0;
+    return mu_err_set(err, MU_EEXIST,
+                      "cannot listen on %s: a file that is no socket is there; remove it, or name "
+                      "another path",
+                      addr->path);
+}
+
 /* Clears the way for a bind: removes a socket that nobody answers on. */
 static int clear_stale(const struct mu_addr *addr, const struct sockaddr_un *sun,
                        struct mu_err *err)
 {
-    struct stat st;
-    int fd, error = 0;
+    int fd, error = 0, rv = mu_socket_check_path(addr, err);
 
-    if (lstat(addr->path, &st))
-        return errno == ENOENT ? 0 : failed(err, addr, "look at");
-    if (!S_ISSOCK(st.st_mode))
-        return mu_err_set(err, MU_EEXIST, "cannot listen on %s: a file that is no socket is there",
-                          addr->path);
+    if (rv)
+        return rv == MU_ENOENT ? 0 : rv;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return failed(err, addr, "open a socket for");

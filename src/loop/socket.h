@@ -15,6 +15,10 @@ int mu_socket_pair(const struct mu_addr *addr, int receive_buffer, int *stream, 
  * on it, MU_ELOCKED when somebody does; another kind of file is MU_EEXIST. */
 int mu_socket_listen(const struct mu_addr *addr, int *fd, struct mu_err *err);
 
+/* What is at the path of a Unix socket: 0, a socket, of whomever; MU_ENOENT, nothing, without a
+ * word in @err; MU_EEXIST, another kind of file; or why it cannot be looked at. */
+int mu_socket_check_path(const struct mu_addr *addr, struct mu_err *err);
+
 /* The port @fd is bound to; -1 for a Unix socket. */
 int mu_socket_port(int fd);
 

@@ -45,6 +45,56 @@ class Command(unittest.TestCase):
         self.assertIn('oracle://db/muster', result.stderr)
         self.assertIn('sqlite:PATH', result.stderr)
 
+    def put(self, name, text, mode):
+        path = os.path.join(self.folder.name, name)
+        with open(path, 'w', encoding='ascii') as file:
+            file.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def test_check_ends_as_a_start_would_for_what_is_wrong_with_its_files(self):
+        good = self.put('good', '0123456789abcdef' * 2 + '\n', 0o600)
+        short = self.put('short', '0123', 0o600)
+        open_to_all = self.put('open', '0123456789abcdef' * 2 + '\n', 0o644)
+        missing = os.path.join(self.folder.name, 'missing')
+        for setting, says in ((f'secret_file = {short}', 'holds no fleet secret'),
+                              (f'secret_file = {open_to_all}', f'chmod 600 {open_to_all}'),
+                              (f'secret_file = {self.folder.name}', 'not a file'),
+                              (f'token_file = {missing}', 'there is no such file'),
+                              (f'token_file = {open_to_all}', f'chmod 600 {open_to_all}'),
+                              (f'listen = {good}', 'no socket is there'),
+                              (f'http = {good}', 'no socket is there')):
+            with self.subTest(setting=setting):
+                secret = '' if setting.startswith('secret') else f'secret_file = {good}\n'
+                self.write('[conductor]\nlisten = {0}/agents\nhttp = {0}/http\nstore = sqlite:{0}/db\n'
+                           .format(self.folder.name) + f'{secret}{setting}\n')
+                result = self.run_config('check')
+                start = muster('conductor', '--config', self.conf, env=clean_env())
+                self.assertEqual(result.returncode, 2)
+                self.assertIn(says, result.stderr)
+                self.assertEqual(result.stderr.replace('muster config', 'muster conductor'),
+                                 start.stderr.splitlines(keepends=True)[-1])
+
+    def test_check_makes_no_secret(self):
+        secret = os.path.join(self.folder.name, 'secret')
+        self.write(f'[conductor]\nstore = memory:\nsecret_file = {secret}\nlisten = {self.folder.name}/socket\n')
+        result = self.run_config('check')
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+        self.assertEqual(os.listdir(self.folder.name), ['muster.conf'])
+
+    def test_check_may_run_beside_the_conductor(self):
+        with Conductor() as c:
+            self.write(f'[conductor]\nstore = {c.store}\nlisten = 127.0.0.1:{c.agents_port}\n')
+            result = self.run_config('check')
+            self.assertEqual((result.returncode, result.stderr), (0, ''))
+
+    @unittest.skipIf(os.geteuid(), 'only root may give a file away')
+    def test_check_by_root_takes_the_file_of_the_user_that_a_conductor_runs_as(self):
+        secret = self.put('secret', '0123456789abcdef' * 2 + '\n', 0o600)
+        os.chown(secret, 12345, 12345)
+        self.write(f'[conductor]\nstore = memory:\nsecret_file = {secret}\n')
+        self.assertEqual(self.run_config('check').returncode, 0)
+
     def test_check_ends_with_2_without_the_file(self):
         result = self.run_config('check')
         self.assertEqual(result.returncode, 2)

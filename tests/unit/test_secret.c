@@ -142,6 +142,24 @@ static void secret_is_a_file_and_nothing_else(void **state)
     assert_int_equal(mu_secret_load("/proc/none/secret", out, &f->err), MU_EIO);
 }
 
+static void check_makes_nothing_and_refuses_what_a_start_would(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(mu_secret_check("", &f->err), 0);
+    assert_int_equal(mu_secret_check(f->path, &f->err), 0);
+    assert_int_equal(access(f->path, F_OK), -1);
+    assert_int_equal(mu_secret_check_token(f->path, 16, &f->err), MU_EINVAL);
+    put(f, "0011", 4, 0600);
+    assert_int_equal(mu_secret_check(f->path, &f->err), MU_ECORRUPT);
+    assert_non_null(strstr(f->err.text, "secret_file"));
+    assert_int_equal(mu_secret_check_token(f->path, 16, &f->err), 0);
+    assert_int_equal(mu_secret_check_token(f->path, 4, &f->err), MU_ECORRUPT);
+    assert_int_equal(chmod(f->path, 0644), 0);
+    assert_int_equal(mu_secret_check(f->path, &f->err), MU_EPERM);
+    assert_int_equal(mu_secret_check_token(f->path, 16, &f->err), MU_EPERM);
+}
+
 static void token_is_read_without_its_newline(void **state)
 {
     struct fixture *f = *state;
@@ -184,6 +202,7 @@ int main(void)
         CASE(secret_that_others_can_reach_is_refused),
         CASE(secret_that_is_none_is_refused_and_kept),
         CASE(secret_is_a_file_and_nothing_else),
+        CASE(check_makes_nothing_and_refuses_what_a_start_would),
         CASE(token_is_read_without_its_newline),
         CASE(token_that_is_none_is_refused_and_not_told),
     };
