@@ -147,6 +147,34 @@ static void warn_idle_phi(const struct mu_policy *p, void (*warn)(void *ctx, con
     warn(ctx, line);
 }
 
+/* Whether @wide certainly matches all that @narrow does. Two patterns are not compared otherwise
+ * than letter by letter: of what is doubtful nobody is warned. */
+static bool covers(const char *wide, const char *narrow)
+{
+    return wide[strspn(wide, "*")] == '\0' || strcmp(wide, narrow) == 0 ||
+           (!narrow[strcspn(narrow, "*?[\\")] && fnmatch(wide, narrow, 0) == 0);
+}
+
+static void warn_unreachable(const struct mu_policies *policies,
+                             void (*warn)(void *ctx, const char *line), void *ctx)
+{
+    const struct mu_policy *at = policies->at;
+    char line[256];
+
+    for (size_t i = 1; i + 1 < policies->n; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (!covers(at[j].binary, at[i].binary) || !covers(at[j].zone, at[i].zone))
+                continue;
+            snprintf(line, sizeof(line),
+                     "policy %s never matches: policy %s, before it, takes all that it would; put "
+                     "it before that one, or remove it",
+                     at[i].name, at[j].name);
+            warn(ctx, line);
+            break;
+        }
+    }
+}
+
 static int finish_one(struct mu_policy *p, const struct mu_policy *defaults,
                       void (*warn)(void *ctx, const char *line), void *ctx, struct mu_err *err)
 {
@@ -210,6 +238,8 @@ int mu_policies_finish(struct mu_policies *policies, void (*warn)(void *ctx, con
         if (idle_phi && warn)
             warn_idle_phi(&policies->at[i], warn, ctx);
     }
+    if (warn)
+        warn_unreachable(policies, warn, ctx);
     return 0;
 }
 

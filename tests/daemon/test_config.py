@@ -115,6 +115,13 @@ class Command(unittest.TestCase):
         self.assertEqual(result.returncode, 0)
         self.assertIn('warning', result.stderr)
 
+    def test_check_warns_of_a_policy_that_never_matches(self):
+        self.write('[policy all]\n[policy late]\nbinary = nova-*\n')
+        result = self.run_config('check')
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(result.stderr, 'muster config: warning: policy late never matches: policy all, before it, takes '
+                                        'all that it would; put it before that one, or remove it\n')
+
     def test_show_tells_the_origin_of_each_value(self):
         self.write('[conductor]\nmax_agents = 5\nmax_http = 50\n')
         self.write('[conductor]\nmax_http = 60\n', 'conf.d/a.conf')

@@ -153,6 +153,40 @@ static void first_that_matches_is_in_force(void **state)
     assert_int_equal(mu_policies_match(&p, "nova-compute", "az1"), 1);
 }
 
+static void policy_that_never_matches_is_warned_of(void **state)
+{
+    static const struct {
+        const char *binary, *zone, *later_binary, *later_zone;
+        bool warned;
+    } cases[] = {
+        {"neutron-*", "", "neutron-*", "*", true}, {"*", "", "nova-*", "az1", true},
+        {"**", "az1", "nova-*", "az1", true},      {"nova-*", "", "nova-compute", "az?", true},
+        {"nova-compute", "", "nova-*", "", false}, {"nova-*", "az1", "nova-*", "", false},
+        {"nova-*", "", "nova-c*", "", false}, /* it never does, but that is more than letters tell
+                                               */
+        {"nova-*", "", "nova-[a]", "", false},
+    };
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+        struct mu_policies p = two((struct mu_times){0});
+        char warned[256] = "";
+
+        p.n = 3;
+        p.at[2] = p.at[1];
+        p.at[1] = p.at[0];
+        strcpy(p.at[1].name, "late");
+        strcpy(p.at[0].binary, cases[i].binary);
+        strcpy(p.at[0].zone, cases[i].zone);
+        strcpy(p.at[1].binary, cases[i].later_binary);
+        strcpy(p.at[1].zone, cases[i].later_zone);
+        assert_int_equal(mu_policies_finish(&p, keep_warning, warned, NULL), 0);
+        if (!cases[i].warned)
+            assert_string_equal(warned, "");
+        else if (!strstr(warned, "policy late never matches: policy net, before it"))
+            fail_msg("case %zu: \"%s\"", i, warned);
+    }
+}
+
 static void interval_wanted_is_clamped_or_stretches(void **state)
 {
     struct mu_policies p;
@@ -188,6 +222,7 @@ int main(void)
         cmocka_unit_test(phi_that_changes_no_verdict_is_warned_of),
         cmocka_unit_test(times_that_contradict_are_refused_by_name),
         cmocka_unit_test(first_that_matches_is_in_force),
+        cmocka_unit_test(policy_that_never_matches_is_warned_of),
         cmocka_unit_test(interval_wanted_is_clamped_or_stretches),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
