@@ -91,11 +91,11 @@ static const char *origin_text(const struct mu_config *config, const struct mu_s
                                const char *policy)
 {
     const struct mu_config_origin *origin = find_origin(config, s, policy);
-    const struct mu_setting *inherited = NULL;
+    const struct mu_setting *inherited = find_setting("DEFAULT", s->key);
 
-    if (!origin && *policy)
-        inherited = find_setting("DEFAULT", s->key);
-    if (inherited && *inherited->standard) /* else it is worked out */
+    if (!origin && inherited && !*inherited->standard)
+        return "worked out from the section's other times";
+    if (!origin && inherited)
         origin = find_origin(config, inherited, "");
     return origin ? origin->text : "default";
 }

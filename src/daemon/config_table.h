@@ -7,13 +7,13 @@
 #ifndef MU_DAEMON_CONFIG_TABLE_H
 #define MU_DAEMON_CONFIG_TABLE_H
 
-#define MU_SETTINGS_OF_TIMES_(X, section, interval_, down_, detector_, phi_, inherits)             \
+#define MU_SETTINGS_OF_TIMES_(X, section, interval_, down_, detector_, phi_, inherits, own)        \
     X(section, report_interval, DUR, policy, times.interval, interval_, 100 * MU_MS,               \
       3600 * MU_SEC, "", 1,                                                                        \
       "How often an agent reports, unless it asks for another interval." inherits)                 \
     X(section, suspect_time, DUR, policy, times.suspect, "", 100 * MU_MS, 30 * MU_DAY_, "", 1,     \
       "Silence after which an agent is suspect. If not set: 2.5 times the interval, at most 0.8 "  \
-      "of service_down_time.")                                                                     \
+      "of service_down_time" own)                                                                  \
     X(section, service_down_time, DUR, policy, times.down, down_, 100 * MU_MS, 30 * MU_DAY_, "",   \
       1, "Silence after which an agent is down." inherits)                                         \
     X(section, detector, WORD, policy, detector, detector_, 0, 0, MU_DETECT_WORDS, 1,              \
@@ -23,7 +23,7 @@
     X(section, earliest_down_time, DUR, policy, times.floor, "", 100 * MU_MS, 30 * MU_DAY_, "", 1, \
       "Silence before which an agent is not down, whatever two-window or phi thinks, and for "     \
       "which a lease holds. With deadline: service_down_time. If not set: 3.5 times the "          \
-      "interval, at least suspect_time, at most service_down_time.")                               \
+      "interval, at least suspect_time, at most service_down_time" own)                            \
     X(section, phi_threshold, COUNT, policy, times.phi, phi_, 1, 100, "", 1,                       \
       "For phi: how large it is when an agent is down, one for each 2.3 mean gaps of "             \
       "silence." inherits)
@@ -31,11 +31,12 @@
 #define MU_DAY_ (24 * 3600 * MU_SEC)
 
 #define MU_SETTINGS(X)                                                                             \
-    MU_SETTINGS_OF_TIMES_(X, "DEFAULT", "10s", "60s", "deadline", "8", "")                         \
+    MU_SETTINGS_OF_TIMES_(X, "DEFAULT", "10s", "60s", "deadline", "8", "", ".")                    \
     X("policy", binary, PATTERN, policy, binary, "*", 0, 0, "", 1,                                 \
       "The binaries this policy is for: a pattern of *, ? and [a-z].")                             \
     X("policy", zone, PATTERN, policy, zone, "*", 0, 0, "", 1, "The zones this policy is for.")    \
-    MU_SETTINGS_OF_TIMES_(X, "policy", "", "", "", "", " If not set: as in [DEFAULT].")            \
+    MU_SETTINGS_OF_TIMES_(X, "policy", "", "", "", "", " If not set: as in [DEFAULT].",            \
+                          ", by this policy's values: that of [DEFAULT] is not taken.")            \
     X("conductor", listen, ADDRS, config, listen, "127.0.0.1:4680", 0, 0, "", 0,                   \
       "Where agents are heard, TCP and UDP: A.B.C.D:PORT, [V6]:PORT, or the path of a Unix "       \
       "socket, whose rights the umask gives. May be given several times.")                         \

@@ -147,6 +147,32 @@ static void warn_idle_phi(const struct mu_policy *p, void (*warn)(void *ctx, con
     warn(ctx, line);
 }
 
+/* A user may have expected [DEFAULT]'s, which every other setting has where it is not set. */
+static void warn_worked_out(const struct mu_policy *p, const char *what, mu_dur value,
+                            mu_dur of_default, void (*warn)(void *ctx, const char *line), void *ctx)
+{
+    char line[256], is[MU_DUR_TEXT], other[MU_DUR_TEXT];
+
+    if (!of_default || value == of_default)
+        return;
+    snprintf(line, sizeof(line),
+             "policy %s: %s is %s, worked out from its own times, not %s as in [DEFAULT]; set "
+             "%s in the policy to the one that is meant",
+             p->name, what, mu_dur_text(value, is), mu_dur_text(of_default, other), what);
+    warn(ctx, line);
+}
+
+/* @written is @p as it was before what is not set was filled in. */
+static void warn_not_inherited(const struct mu_policy *p, const struct mu_times *written,
+                               const struct mu_times *defaults,
+                               void (*warn)(void *ctx, const char *line), void *ctx)
+{
+    if (!written->suspect)
+        warn_worked_out(p, "suspect_time", p->times.suspect, defaults->suspect, warn, ctx);
+    if (!written->floor && p->detector != MU_DETECT_DEADLINE)
+        warn_worked_out(p, "earliest_down_time", p->times.floor, defaults->floor, warn, ctx);
+}
+
 /* Whether @wide certainly matches all that @narrow does. Two patterns are not compared otherwise
  * than letter by letter: of what is doubtful nobody is warned. */
 static bool covers(const char *wide, const char *narrow)
@@ -231,12 +257,15 @@ int mu_policies_finish(struct mu_policies *policies, void (*warn)(void *ctx, con
         defaults.times.phi = PHI;
     for (size_t i = policies->n; i-- > 0;) {
         bool idle_phi = is_idle_phi(policies, i);
+        struct mu_times written = policies->at[i].times;
         int rv = finish_one(&policies->at[i], &defaults, warn, ctx, err);
 
         if (rv != 0)
             return rv;
         if (idle_phi && warn)
             warn_idle_phi(&policies->at[i], warn, ctx);
+        if (warn)
+            warn_not_inherited(&policies->at[i], &written, &defaults.times, warn, ctx);
     }
     if (warn)
         warn_unreachable(policies, warn, ctx);

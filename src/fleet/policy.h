@@ -32,8 +32,9 @@ void mu_policies_init(struct mu_policies *policies);
 
 /* Fills in what is not set and checks: interval < suspect < down, interval < floor <= down, in
  * bounds. MU_EINVAL names the policy and both numbers. @warn (may be NULL) is called with a line
- * where down < 3 x interval, where a floor is set that `deadline` does not have, or where an
- * earlier policy certainly takes all that a later one would. */
+ * where down < 3 x interval, where a floor is set that `deadline` does not have, where suspect or
+ * floor are set in [DEFAULT] and worked out otherwise in a policy, or where an earlier policy
+ * certainly takes all that a later one would. */
 int mu_policies_finish(struct mu_policies *policies, void (*warn)(void *ctx, const char *line),
                        void *ctx, struct mu_err *err);
 

@@ -139,7 +139,7 @@ class Command(unittest.TestCase):
         policy = result.stdout.split('[policy fast]\n')[1].split('\n\n')[0]
         lines = {line.split(' ')[0]: line for line in policy.splitlines()}
         self.assertRegex(lines['report_interval'], rf'= 2s +; {self.conf}:2$')
-        self.assertRegex(lines['suspect_time'], r'= 5s +; default$')  # 2.5 x the interval, not the one above
+        self.assertRegex(lines['suspect_time'], r"= 5s +; worked out from the section's other times$")
         self.assertRegex(lines['service_down_time'], rf'= 9s +; {self.conf}:5$')
         self.assertRegex(lines['binary'], r'; default$')
 

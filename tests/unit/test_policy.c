@@ -19,6 +19,7 @@ static struct mu_policies two(struct mu_times first)
     mu_policies_init(&p);
     p.n = 2;
     p.at[1] = p.at[0];
+    p.at[1].times.suspect = p.at[1].times.floor = 0;
     p.at[0] = (struct mu_policy){.name = "net", .binary = "neutron-*", .zone = "", .times = first};
     return p;
 }
@@ -43,7 +44,6 @@ static void detector_and_phi_come_from_default_and_the_floor_is_worked_out(void 
     struct mu_policies p = two((struct mu_times){.interval = 5 * MU_SEC});
     int warnings = 0;
 
-    p.at[1].times.floor = 0;
     p.at[0].detector = -1;
     p.at[1].detector = MU_DETECT_PHI;
     p.at[1].times.phi = 2;
@@ -153,6 +153,40 @@ static void first_that_matches_is_in_force(void **state)
     assert_int_equal(mu_policies_match(&p, "nova-compute", "az1"), 1);
 }
 
+static void what_default_sets_and_a_policy_works_out_is_warned_of(void **state)
+{
+    static const struct {
+        struct mu_times of_default, times;
+        int detector;
+        const char *warned; /* NULL = not */
+    } cases[] = {
+        {{.suspect = 15 * MU_SEC}, {0}, 0, "policy net: suspect_time is 25s, worked out from its"},
+        {{.suspect = 15 * MU_SEC}, {.interval = 6 * MU_SEC}, 0, NULL}, /* the same comes out */
+        {{.suspect = 15 * MU_SEC}, {.suspect = 20 * MU_SEC}, 0, NULL},
+        {{0}, {.interval = 6 * MU_SEC}, 0, NULL},
+        {{.floor = 60 * MU_SEC},
+         {0},
+         MU_DETECT_TWO_WINDOW,
+         "policy net: earliest_down_time is 35s, worked out from its own times, not 1m"},
+        {{.floor = 60 * MU_SEC}, {.floor = 50 * MU_SEC}, MU_DETECT_TWO_WINDOW, NULL},
+        {{.floor = 60 * MU_SEC}, {.down = 50 * MU_SEC}, MU_DETECT_DEADLINE, NULL}, /* it has none */
+    };
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+        struct mu_policies p = two(cases[i].times);
+        char warned[256] = "";
+
+        p.at[0].detector = cases[i].detector;
+        p.at[1].times.suspect = cases[i].of_default.suspect;
+        p.at[1].times.floor = cases[i].of_default.floor;
+        assert_int_equal(mu_policies_finish(&p, keep_warning, warned, NULL), 0);
+        if (!cases[i].warned)
+            assert_string_equal(warned, "");
+        else if (!strstr(warned, cases[i].warned))
+            fail_msg("case %zu: \"%s\"", i, warned);
+    }
+}
+
 static void policy_that_never_matches_is_warned_of(void **state)
 {
     static const struct {
@@ -222,6 +256,7 @@ int main(void)
         cmocka_unit_test(phi_that_changes_no_verdict_is_warned_of),
         cmocka_unit_test(times_that_contradict_are_refused_by_name),
         cmocka_unit_test(first_that_matches_is_in_force),
+        cmocka_unit_test(what_default_sets_and_a_policy_works_out_is_warned_of),
         cmocka_unit_test(policy_that_never_matches_is_warned_of),
         cmocka_unit_test(interval_wanted_is_clamped_or_stretches),
     };
