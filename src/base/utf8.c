@@ -2,7 +2,8 @@
 
 #include "base/mem.h"
 
-/* What may stand in no name and no text: it is invisible, or changes how its neighbours look. */
+/* What may stand in no name and no text: it is invisible, or changes how its neighbours look; in
+ * order. */
 static const struct range {
     uint32_t first, last;
 } forbidden[] = {
@@ -67,7 +68,7 @@ int mu_utf8_valid(const char *text, size_t n)
 int mu_utf8_visible(uint32_t cp)
 {
     for (size_t i = 0; i < MU_ARRAY_LEN(forbidden); i++)
-        if (cp >= forbidden[i].first && cp <= forbidden[i].last)
-            return 0;
+        if (cp <= forbidden[i].last)
+            return cp < forbidden[i].first;
     return 1;
 }

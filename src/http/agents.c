@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/name.h"
 #include "base/rng.h"
+#include "conductor/payload.h"
 #include "http/body.h"
 #include "http/feed.h"
 #include "http/handlers.h"
@@ -117,6 +118,14 @@ static void read_gone(struct mu_req *req)
     ((struct read *)req->job)->req = NULL;
 }
 
+/* It was JSON when it was stored. */
+static int check(const char *json)
+{
+    int rv = mu_payload_check(json, strlen(json));
+
+    return rv == MU_EINVAL ? MU_ECORRUPT : rv;
+}
+
 static void read_done(void *ctx, int rv, const char *json, const struct mu_err *err)
 {
     struct read *read = ctx;
@@ -126,6 +135,8 @@ static void read_done(void *ctx, int rv, const char *json, const struct mu_err *
     mu_free(read);
     if (!req)
         return;
+    if (!rv && json && *json)
+        rv = check(json);
     if (rv == MU_EAGAIN) {
         mu_req_problem(req, MU_STORE_AWAY, "the store does not answer: %s; repeat it later",
                        err ? err->text : "");

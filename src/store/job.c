@@ -4,12 +4,19 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/words.h"
 
 static int keep_event(void *ctx, const struct mu_event_row *event)
 {
     struct mu_store_job *job = ctx;
-    const char *const words[] = {event->kind,  event->from, event->to,    event->reason,
-                                 event->agent, event->uuid, event->detail};
+    const bool whole = mu_words_object(event->detail, true);
+    const char *const words[] = {event->kind,
+                                 event->from,
+                                 event->to,
+                                 event->reason,
+                                 event->agent,
+                                 event->uuid,
+                                 whole ? event->detail : "{\"damaged\":true}"};
 
     if (job->u.events.n == job->u.events.cap) {
         size_t cap = job->u.events.cap ? 2 * job->u.events.cap : 64;

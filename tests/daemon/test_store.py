@@ -59,6 +59,15 @@ class Refused(unittest.TestCase):
             db.close()
             self.refuse(c, '999')
 
+    def test_a_damaged_row_is_named_with_its_table_and_the_cure(self):
+        with Conductor() as c:
+            c.web.ask('PUT', '/v1/agents/a@b/beat')
+            c.stop()
+            with sqlite3.connect(c.db) as db:
+                db.execute("""UPDATE agents SET labels = '{"rack":'""")
+            db.close()
+            self.refuse(c, c.db, 'row 1 of agents', 'labels', 'restore a backup, or mend it')
+
     def test_a_folder_that_cannot_be_written_is_named(self):
         c = Conductor()
         if os.geteuid() == 0:  # root may write everywhere
@@ -73,6 +82,18 @@ class Refused(unittest.TestCase):
 
     def test_a_folder_that_is_not_there_is_named(self):
         self.refuse(Conductor(store='sqlite:/nonexistent/muster.db'), '/nonexistent')
+
+
+class Damage(unittest.TestCase):
+    def test_an_event_with_a_damaged_detail_is_shown_without_it(self):
+        with Conductor() as c:
+            c.stop()
+            with sqlite3.connect(c.db) as db:
+                db.execute("""UPDATE events SET detail = '{"count":'""")
+            db.close()
+            c.start()
+            events = c.web.get('/v1/events').json['events']
+            self.assertEqual(events[0]['detail'], {'damaged': True})
 
 
 class Db(unittest.TestCase):

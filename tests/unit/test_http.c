@@ -245,25 +245,35 @@ static void a_beat_makes_an_agent_once(void **state)
     answer_fini(&a);
 }
 
-static void a_payload_comes_from_the_store(void **state)
+/* Makes the agent a@b, stores @json as its report without a look at it, and asks for it. */
+static struct answer stored_payload(struct world *w, const char *json)
 {
-    struct world *w = *state;
-    struct mu_payload payload = {.row = 1, .len = 7, .json = "{\"a\":1}"};
+    struct mu_payload payload = {.row = 1, .len = (uint32_t)strlen(json), .json = json};
     struct mu_batch batch = {.payloads = &payload, .npayloads = 1};
     uint32_t slot = add_agent(&w->conductor, "a", "b", "", "{}");
     struct mu_row row;
-    struct answer a;
 
     expect_problem(get(w, "/v1/agents/a@b/payload"), 404, "no-payload");
     mu_roster_row(w->conductor.roster, slot, &row);
     batch.rows = &row;
     batch.nrows = 1;
     assert_int_equal(mu_store_commit(w->store, &batch, NULL, NULL), 0);
-    mu_roster_payload(w->conductor.roster, slot, 1, 7, mu_clock_now());
-    a = get(w, "/v1/agents/a@b/payload");
+    mu_roster_payload(w->conductor.roster, slot, 1, payload.len, mu_clock_now());
+    return get(w, "/v1/agents/a@b/payload");
+}
+
+static void a_payload_comes_from_the_store(void **state)
+{
+    struct answer a = stored_payload(*state, "{\"a\":1}");
+
     assert_int_equal(a.status, 200);
     assert_string_equal(a.body, "{\"a\":1}");
     answer_fini(&a);
+}
+
+static void a_payload_that_is_damaged_is_a_problem(void **state)
+{
+    expect_problem(stored_payload(*state, "{\"a\":"), 500, "internal");
 }
 
 /* ---- lists ---- */
@@ -1146,6 +1156,7 @@ int main(void)
         CASE(if_match_guards_a_write),
         CASE(a_beat_makes_an_agent_once),
         CASE(a_payload_comes_from_the_store),
+        CASE(a_payload_that_is_damaged_is_a_problem),
         CASE(filters_pick),
         CASE(pages_show_everybody_once_in_order_of_name),
         CASE(a_large_fleet_is_walked_in_slices),

@@ -362,16 +362,18 @@ static void a_newer_schema_is_refused_with_both_numbers(void **state)
     assert_int_equal(mu_store_upgrade(f->url, &from, &to, &f->err), MU_EVERSION);
 }
 
-static void words_that_are_none_are_refused_by_row(void **state)
+static void what_is_damaged_is_refused_by_row(void **state)
 {
     static const char *const spoilt[][2] = {
-        {"beats SET state = 'tired' WHERE agent", "row 2 has state 'tired'"},
-        {"beats SET state = 'up', state_reason = 'mood' WHERE agent",
-         "row 2 has state_reason 'mood'"},
-        {"agents SET uuid = 'x' WHERE id", "row 2 has uuid 'x'"},
+        {"agents SET uuid = 'x' WHERE id", "uuid 'x' is none"},
         {"agents SET uuid = '11223344-5566-4788-9900-000000000002', status = 'on' WHERE id",
-         "row 2 has status 'on'"},
-        {"agents SET id = 4294967295 WHERE id", "a row has id 4294967295"},
+         "status 'on' is none"},
+        {"agents SET status = 'enabled', host = CAST(x'ff' AS TEXT) WHERE id", "not valid UTF-8"},
+        {"agents SET host = 'c2', labels = '[]' WHERE id", "labels are no JSON object"},
+        {"beats SET state = 'tired' WHERE agent", "state 'tired' is none"},
+        {"beats SET state = 'up', state_reason = 'mood' WHERE agent",
+         "state_reason 'mood' is none"},
+        {"agents SET id = 4294967295 WHERE id", "row 4294967295 of agents is damaged"},
     };
     struct fixture *f = *state;
     char sql[256];
@@ -748,7 +750,7 @@ int main(void)
         TEST(somebody_elses_database_is_left_alone),
         TEST(a_newer_schema_is_refused_with_both_numbers),
         TEST(an_older_schema_is_refused_with_what_to_run),
-        TEST(words_that_are_none_are_refused_by_row),
+        TEST(what_is_damaged_is_refused_by_row),
         TEST(a_full_disk_is_waited_for),
         TEST(a_failing_write_is_waited_for),
         TEST(a_file_that_was_taken_away_is_waited_for),

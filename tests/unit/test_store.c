@@ -3,6 +3,7 @@
 #include "lib/flaky.h"
 #include "lib/rows.h"
 #include "lib/turn.h"
+#include "store/job.h"
 #include "store/store.h"
 
 struct fixture {
@@ -329,6 +330,37 @@ static void a_read_that_finds_damage_stops_nobody_else(void **state)
     assert_string_equal(f->log, "read=-14 again=0 write=0");
 }
 
+static int damaged_event(void *st, const struct mu_event_query *query, struct mu_event_span *span,
+                         mu_store_event_fn each, void *ctx, struct mu_err *err)
+{
+    static const struct mu_event_row event = {.seq = 7,
+                                              .kind = "state",
+                                              .from = "",
+                                              .to = "",
+                                              .reason = "",
+                                              .agent = "a@b",
+                                              .uuid = "",
+                                              .detail = "{\"silence_ms\":"};
+
+    return each(ctx, &event);
+}
+
+static void an_event_is_read_without_its_detail_where_that_is_damaged(void **state)
+{
+    static const struct mu_store_driver driver = {.events = damaged_event};
+    struct mu_engine engine = {.driver = &driver};
+    struct mu_store_job *job = calloc(1, sizeof(*job));
+
+    job->engine = &engine;
+    job->kind = MU_JOB_EVENTS;
+    mu_buf_init(&job->text, 0);
+    mu_store_job_run(job);
+    assert_int_equal(job->rv, 0);
+    assert_string_equal(job->u.events.rows[0].agent, "a@b");
+    assert_string_equal(job->u.events.rows[0].detail, "{\"damaged\":true}");
+    mu_store_job_free(job);
+}
+
 static void a_read_that_hangs_is_given_up(void **state)
 {
     struct fixture *f = *state;
@@ -514,6 +546,7 @@ int main(void)
         TEST(a_reader_does_not_wait_for_a_store_that_fails),
         TEST(a_reader_does_not_wait_for_a_store_that_hangs),
         TEST(a_read_that_finds_damage_stops_nobody_else),
+        cmocka_unit_test(an_event_is_read_without_its_detail_where_that_is_damaged),
         TEST(a_read_that_hangs_is_given_up),
         TEST(at_most_sixteen_reads_wait),
         TEST(an_idle_store_is_asked_whether_it_is_back),
