@@ -34,7 +34,8 @@ struct mu_batch_join {
 
 struct mu_stream {
     uint64_t conn;
-    uint64_t session; /* 0 = not joined, not attached */
+    uint64_t session;      /* 0 = not joined, not attached */
+    uint32_t newer, older; /* of the session's streams: links, a place + 1; 0 = none */
     struct mu_batch_join *join;
     mu_time guest_until; /* 0 = it may stay; else there is no room: attached for a last word */
     char peer[MU_PEER_MAX];

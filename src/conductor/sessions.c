@@ -341,7 +341,7 @@ static bool is_idle(const struct mu_sessions *ss, const struct mu_sender *s)
 {
     const struct mu_crew *crew = crew_of(ss, s);
 
-    return s->streams == 0 && (crew ? crew->live == 0 : s->only == MU_INDEX_NOBODY);
+    return s->stream == 0 && (crew ? crew->live == 0 : s->only == MU_INDEX_NOBODY);
 }
 
 void mu_sessions_release(struct mu_sessions *ss, struct mu_sender *s)

@@ -25,7 +25,7 @@ struct mu_sender {
     uint64_t from : 16; /* hash of the address its last datagram came from; 0 = not known */
     uint64_t seen;      /* and which of the 64 up to it */
     uint32_t epoch;     /* with .given and its place, its number; 0 = a free place */
-    uint32_t stream;    /* if any is attached: the place of one */
+    uint32_t stream;    /* the link of the latest that is attached; see struct mu_stream */
     uint32_t only;   /* the slot of index 0, all there is; MU_INDEX_NOBODY = none was given yet; or
                         where it is .crewed, its crew */
     uint8_t given;   /* how often the place was, before, in the same epoch */
@@ -34,7 +34,6 @@ struct mu_sender {
     uint8_t moved : 1; /* within the last minute or two: the sweep takes it back */
     uint8_t told : 1;
     uint8_t by_stream : 1; /* how it last spoke */
-    uint8_t streams : 2;   /* attached: none, one, or 2 = several */
     uint8_t crewed : 1;
 };
 

@@ -36,21 +36,30 @@ int mu_intake_opened(struct mu_conductor *c, uint64_t conn, const char *peer, mu
     return 0;
 }
 
-static struct mu_stream *stream_at(const struct mu_conductor *c, uint32_t place)
+/* A link's; NULL = none. */
+static struct mu_stream *linked(const struct mu_conductor *c, uint32_t link)
 {
-    return mu_entries_at(&c->streams, place);
+    return link ? mu_entries_at(&c->streams, link - 1) : NULL;
 }
 
-/* One of several streams of @s is gone: rare enough to look for the others among all. */
-static void count_again(const struct mu_conductor *c, struct mu_sender *s)
+static void link_to(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s)
 {
-    s->streams = 0;
-    for (uint32_t place = 0; place < c->streams.n && s->streams < 2; place++) {
-        if (stream_at(c, place)->session != mu_sender_id(&c->sessions, s))
-            continue;
-        s->stream = place;
-        s->streams++;
-    }
+    struct mu_stream *before = linked(c, s->stream);
+
+    st->older = s->stream;
+    s->stream = mu_entries_place(&c->streams, st) + 1;
+    if (before)
+        before->newer = s->stream;
+}
+
+static void unlink_from(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s)
+{
+    struct mu_stream *newer = linked(c, st->newer), *older = linked(c, st->older);
+
+    *(newer ? &newer->older : &s->stream) = st->older;
+    if (older)
+        older->newer = st->newer;
+    st->newer = st->older = 0;
 }
 
 /* Leaves its session, which goes when nobody needs it. Returns whether it was the last stream. */
@@ -61,11 +70,8 @@ static bool detach(struct mu_conductor *c, struct mu_stream *st)
     st->session = 0;
     if (!s)
         return false;
-    if (s->streams == 1)
-        s->streams = 0;
-    else
-        count_again(c, s);
-    if (s->streams > 0)
+    unlink_from(c, st, s);
+    if (s->stream)
         return false;
     s->by_stream = 0;
     mu_sessions_release(&c->sessions, s);
@@ -83,13 +89,14 @@ void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_send
         return;
     detach(c, st);
     st->session = mu_sender_id(&c->sessions, s);
-    s->stream = mu_entries_place(&c->streams, st);
-    s->streams = s->streams ? 2 : 1;
+    link_to(c, st, s);
 }
 
 bool mu_stream_stays(const struct mu_conductor *c, const struct mu_sender *s)
 {
-    return s->streams > 0 && stream_at(c, s->stream)->guest_until == 0;
+    const struct mu_stream *st = linked(c, s->stream);
+
+    return st && st->guest_until == 0;
 }
 
 void mu_stream_guest(struct mu_conductor *c, struct mu_stream *st)
@@ -103,7 +110,7 @@ void mu_stream_guest(struct mu_conductor *c, struct mu_stream *st)
 void mu_stream_end_guests(struct mu_conductor *c)
 {
     for (uint32_t i = 0; i < c->streams.n && c->guests > 0; i++) {
-        struct mu_stream *st = stream_at(c, i);
+        struct mu_stream *st = mu_entries_at(&c->streams, i);
 
         if (st->guest_until == 0 || c->now < st->guest_until)
             continue;
@@ -152,7 +159,7 @@ void mu_stream_close_pending(struct mu_conductor *c)
     for (size_t i = 0; i < c->nclosing; i++) {
         struct mu_sender *s = mu_sessions_find(&c->sessions, c->closing[i]);
 
-        if (!s || s->streams > 0 || c->stalled)
+        if (!s || s->stream || c->stalled)
             continue;
         for (uint32_t index = 0; index < mu_sender_n(&c->sessions, s); index++) {
             uint32_t value = mu_sender_get(&c->sessions, s, index), slot = value & MU_INDEX_SLOT;
@@ -169,7 +176,7 @@ static const struct mu_stream *of_session(const struct mu_conductor *c, uint64_t
 {
     const struct mu_sender *s = session ? mu_sessions_find(&c->sessions, session) : NULL;
 
-    return s && s->streams > 0 ? stream_at(c, s->stream) : NULL;
+    return s ? linked(c, s->stream) : NULL;
 }
 
 const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session)

@@ -186,6 +186,47 @@ static void fence_is_told_by_the_stream_that_is_left(void **state)
     rig_free(&r);
 }
 
+/* Fences "h", and expects that @s is told. */
+static void expect_told(struct rig *r, const struct rig_sender *s)
+{
+    assert_int_equal(rig_write(r, "h", MU_OP_FORCE_DOWN, ""), 0);
+    rig_commit(r, 0);
+    assert_int_equal(r->msg.type, MU_MSG_ACK);
+    assert_true(r->frame_conn == s->conn);
+    assert_int_equal(rig_write(r, "h", MU_OP_UNFORCE, ""), 0);
+    rig_commit(r, 0);
+}
+
+static void latest_stream_that_is_left_is_told(void **state)
+{
+    static const int attached[] = {3, 1, 4, 2}; /* after 0, on which it joined */
+    static const struct {
+        int closed, told;
+    } cases[] = {{2, 4}, {1, 4}, {4, 3}, {0, 3}}; /* the newest, amid others, the oldest */
+    struct rig r;
+    struct rig_sender s[5];
+    struct mu_ack ack;
+
+    rig_setup(&r);
+    rig_join(&r, &s[0], "h", 5);
+    for (int i = 1; i < 5; i++) {
+        s[i] = s[0];
+        rig_open(&r, &s[i]);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        s[attached[i]].seq = i;
+        assert_int_equal(rig_attach(&r, &s[attached[i]], &ack), 0);
+    }
+    for (size_t i = 0; i < MU_ARRAY_LEN(cases); i++) {
+        rig_hangup(&r, &s[cases[i].closed]);
+        expect_told(&r, &s[cases[i].told]);
+    }
+    rig_hangup(&r, &s[3]);
+    rig_run(&r, 100 * MU_MS);
+    assert_int_equal(rig_state(&r, "h"), MU_SUSPECT);
+    rig_free(&r);
+}
+
 static void deleted_agent_that_lives_joins_anew(void **state)
 {
     struct rig r;
@@ -362,6 +403,7 @@ int main(void)
         cmocka_unit_test(forced_down_shows_down_whatever_is_heard),
         cmocka_unit_test(explanation_of_a_force_tells_why_and_only_what_lifts_it),
         cmocka_unit_test(fence_is_told_by_the_stream_that_is_left),
+        cmocka_unit_test(latest_stream_that_is_left_is_told),
         cmocka_unit_test(deleted_agent_that_lives_joins_anew),
         cmocka_unit_test(one_curl_is_an_agent),
         cmocka_unit_test(interval_asked_for_by_http_is_stored),
