@@ -79,11 +79,12 @@ void mu_people_clean(struct mu_buf *out, const char *text)
 char *mu_people_span(double seconds, char out[MU_PEOPLE_TIME])
 {
     unsigned long s = seconds > 0 ? (unsigned long)seconds : 0;
+    unsigned long ms = seconds > 0 && seconds < 10 ? (unsigned long)(1e3 * seconds + 0.5) : 0;
 
-    if (seconds > 0 && seconds < 0.9995)
-        snprintf(out, MU_PEOPLE_TIME, "%.0f ms", 1e3 * seconds);
+    if (ms > 0 && ms < 1000)
+        snprintf(out, MU_PEOPLE_TIME, "%lu ms", ms);
     else if (seconds < 10)
-        snprintf(out, MU_PEOPLE_TIME, "%.1f s", seconds > 0 ? seconds : 0);
+        snprintf(out, MU_PEOPLE_TIME, "%lu.%lu s", ms / 1000, ms / 100 % 10);
     else if (s < 120)
         snprintf(out, MU_PEOPLE_TIME, "%lu s", s);
     else if (s < 3600)
