@@ -41,6 +41,8 @@ static void numbers(const struct sight *s, struct mu_explanation *e)
     e->silence = s->h - s->since;
     all = s->now - (s->pulse.heard == MU_NEVER ? s->c->began : s->pulse.heard);
     e->stalls = mu_sweep_rest(all - e->silence);
+    if (e->stalls == 0) /* both are one silence, but for parts of a ms */
+        e->silence = all;
     e->suspect_in = e->down_in = MU_NEVER;
     if (s->pulse.state == MU_UP && !forced)
         e->suspect_in = s->pulse.suspect_at + forgiven - s->h;
@@ -59,14 +61,13 @@ static void numbers(const struct sight *s, struct mu_explanation *e)
         s->pulse.detector->numbers(s->pulse.learned, &s->pulse.times, s->since, s->h, e->numbers);
 }
 
-static void history(const struct sight *s, struct mu_explanation *e, mu_wall wall)
+static void history(const struct sight *s, struct mu_explanation *e)
 {
-    mu_wall at;
+    mu_wall at = e->view.row.last_seen;
 
     if (!e->view.heard)
         return;
     e->ngaps = mu_roster_history(s->c->roster, e->view.slot, e->gaps_ms);
-    at = wall - e->view.silence / MU_MS;
     for (e->nbeats = 0; e->nbeats < MU_GAPS && e->nbeats <= e->ngaps; e->nbeats++) {
         e->beats_at[e->nbeats] = at;
         if (e->nbeats < e->ngaps)
@@ -204,7 +205,7 @@ void mu_explain(struct mu_conductor *c, uint32_t slot, mu_time now, mu_wall wall
         s.since = s.h;
     out->detector = s.pulse.detector->name;
     numbers(&s, out);
-    history(&s, out, wall);
+    history(&s, out);
     path(&s, out);
     verdict(out);
     rule(out);

@@ -392,6 +392,38 @@ static void explanation_has_the_numbers_of_the_verdict(void **state)
     rig_free(&r);
 }
 
+static void explanation_has_one_silence_where_nothing_stalled(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+    struct mu_explanation e;
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    rig_sleep(&r, 2 * MU_SEC + 300 * MU_US); /* an earlier stall, which is over */
+    rig_tick(&r);
+    rig_live(&r, &s, 3 * MU_SEC);
+    rig_run(&r, 1500 * MU_MS);
+    mu_explain(r.c, 0, r.now, r.wall, &e);
+    assert_true(e.stalls == 0);
+    assert_true(e.silence == e.view.silence);
+    rig_free(&r);
+}
+
+static void explanation_has_the_latest_beat_when_it_was_last_seen(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+    struct mu_explanation e;
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    rig_live(&r, &s, MU_SEC);
+    mu_explain(r.c, 0, r.now, r.wall + 1, &e); /* it was read a moment later than the clock */
+    assert_int_equal(e.beats_at[0], e.view.row.last_seen);
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +442,8 @@ int main(void)
         cmocka_unit_test(beat_by_http_leaves_a_session_alone),
         cmocka_unit_test(beat_by_http_takes_the_name_of_a_silent_session),
         cmocka_unit_test(explanation_has_the_numbers_of_the_verdict),
+        cmocka_unit_test(explanation_has_one_silence_where_nothing_stalled),
+        cmocka_unit_test(explanation_has_the_latest_beat_when_it_was_last_seen),
     };
     return cmocka_run_group_tests_name("conductor_write", tests, NULL, NULL);
 }
