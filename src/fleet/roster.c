@@ -74,9 +74,14 @@ void mu_roster_policies(struct mu_roster *r, const struct mu_policies *policies)
     r->policies = policies;
 }
 
+/* Both clocks are cut to whole ms, so that between two ticks they seem to move by one against each
+ * other: that is no step. */
 void mu_roster_clock(struct mu_roster *r, mu_time now, mu_wall wall)
 {
-    r->wall_offset = wall - now / MU_MS;
+    mu_dur offset = wall - now / MU_MS, moved = offset - r->wall_offset;
+
+    if (moved < -1 || moved > 1)
+        r->wall_offset = offset;
 }
 
 /* ---- adding and removing ---- */

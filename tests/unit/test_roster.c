@@ -164,6 +164,27 @@ static void last_seen_is_the_stored_one_until_heard(void **state)
     mu_roster_free(r);
 }
 
+static void last_seen_moves_with_a_step_of_the_clock_only(void **state)
+{
+    static const struct {
+        mu_wall wall, seen;
+    } ticks[] = {{1000000, 1000000}, {1000001, 1000000}, {999999, 1000000},
+                 {1000002, 1000002}, {1000001, 1000002}, {990000, 990000}};
+    struct mu_roster *r = roster_of();
+    mu_wall seen;
+    uint64_t count;
+    uint32_t a;
+
+    assert_int_equal(add(r, 1, "h1", false, &a), 0);
+    mu_roster_heard(r, a, 100 * MU_SEC, 100 * MU_SEC);
+    for (size_t i = 0; i < MU_ARRAY_LEN(ticks); i++) {
+        mu_roster_clock(r, 100 * MU_SEC, ticks[i].wall);
+        mu_roster_beat(r, a, &seen, &count);
+        assert_int_equal(seen, ticks[i].seen);
+    }
+    mu_roster_free(r);
+}
+
 /* The roster's order against a sort, with joins and deletes between the pages. */
 static void pages_are_in_order_whatever_happens_between_them(void **state)
 {
@@ -386,6 +407,7 @@ int main(void)
         cmocka_unit_test(hidden_agent_is_seen_by_nobody),
         cmocka_unit_test(counts_follow_what_is_shown),
         cmocka_unit_test(last_seen_is_the_stored_one_until_heard),
+        cmocka_unit_test(last_seen_moves_with_a_step_of_the_clock_only),
         cmocka_unit_test(pages_are_in_order_whatever_happens_between_them),
         cmocka_unit_test(loaded_agents_are_in_order_and_found),
         cmocka_unit_test(loaded_agents_of_one_name_are_seen),
