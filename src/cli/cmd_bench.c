@@ -1,6 +1,7 @@
 /* What a conductor bears, in figures. Without --conductor it is one of our own: a child on free
  * ports and a scratch database, gone when we end. $MUSTER_CONDUCTOR is not looked at, so that
  * nobody loads the one at work by mistake. */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -54,7 +55,7 @@ static void tell(void *ctx, const char *line)
 /* One --kill: NUMBER@TIME or SHARE%@TIME. */
 static int read_kill(const struct mu_args *args, const char *text, struct mu_bench_kill *out)
 {
-    char number[32], *end = number;
+    char number[32] = "", *end = number;
     const char *at = strchr(text, '@');
     double value = -1;
 
@@ -62,10 +63,11 @@ static int read_kill(const struct mu_args *args, const char *text, struct mu_ben
         snprintf(number, sizeof(number), "%.*s", (int)(at - text), text);
         value = strtod(number, &end);
     }
+    bool digit = isdigit((unsigned char)*number);
     *out = (struct mu_bench_kill){0};
-    if (end != number && strcmp(end, "%") == 0 && value > 0 && value <= 100)
+    if (digit && strcmp(end, "%") == 0 && value > 0 && value <= 100)
         out->part = value / 100;
-    else if (end != number && *end == '\0' && value >= 1 && value <= MU_BENCH_AGENTS_MAX)
+    else if (digit && *end == '\0' && value >= 1 && value <= MU_BENCH_AGENTS_MAX)
         out->agents = (uint32_t)value;
     else
         at = NULL;

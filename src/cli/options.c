@@ -295,11 +295,12 @@ int mu_args_int(const struct mu_args *args, const char *name, long min, long max
     const char *text = mu_args_value(args, name);
     char *end;
 
+    assert(min >= 0); /* a number begins with a digit: strtol() would take a space and a sign */
     if (!text)
         return MU_EXIT_OK;
     errno = 0;
     long value = strtol(text, &end, 10);
-    if (end == text || *end || errno || value < min || value > max)
+    if (!isdigit((unsigned char)*text) || *end || errno || value < min || value > max)
         return mu_cli_fail(args, MU_EXIT_USAGE, "--%s \"%s\" is no whole number from %ld to %ld",
                            name, text, min, max);
     *out = value;

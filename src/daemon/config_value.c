@@ -1,5 +1,6 @@
 #include "daemon/config_value.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -90,7 +91,7 @@ static int read_number(const struct mu_setting *s, const char *value, int64_t *o
     errno = 0;
     n = strtoimax(value, &end, 10);
     factor = s->type == MU_SET_BYTES ? factor_of(end) : !*end;
-    if (end == value || !factor)
+    if (!isdigit((unsigned char)*value) || !factor)
         return mu_err_set(err, MU_EINVAL, "is no %s",
                           s->type == MU_SET_BYTES ? "size; write for example 4096, 64KiB, 128MiB"
                                                   : "whole number");

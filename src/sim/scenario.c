@@ -75,7 +75,7 @@ static bool percent_of(const char *word, double *out)
     char *end;
     double v = strtod(word, &end);
 
-    if (end == word || strcmp(end, "%") != 0 || !(v > 0 && v <= 100))
+    if (word[0] < '0' || word[0] > '9' || strcmp(end, "%") != 0 || !(v > 0 && v <= 100))
         return false;
     *out = v;
     return true;

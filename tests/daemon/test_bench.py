@@ -206,6 +206,7 @@ class Bench(unittest.TestCase):
         for args, told in ((('speed',), 'speed'), (('store',), 'URL'), (('beats', 'x'), 'no URL'),
                            (('beats', '--kill', '5'), '--kill "5"'),
                            (('beats', '--kill', '120%@1s'), '120%@1s'),
+                           (('beats', '--kill', '+5@1s'), '+5@1s'),
                            (('beats', '--kill', '1@2s', '--kill', '1@1s'), '1@1s'),
                            (('beats', '--bundle', '281'), '281'),
                            (('beats', '--streams', '--one-flow'), '--one-flow'),

@@ -271,7 +271,10 @@ static void config_names_the_value_and_what_is_allowed(void **state)
     refuses(f, "[conductor]\nmax_agents = 0\n", ":2: ", "max_agents = 0", "1 to 16000000 agents");
     refuses(f, "[conductor]\nmax_agents = 12x\n", "12x", "whole number");
     refuses(f, "[conductor]\nmax_agents = 99999999999999999999\n", "out of range");
-    refuses(f, "[conductor]\nmax_agents = -1\n", "out of range");
+    refuses(f, "[conductor]\nmax_agents = -1\n", "whole number");
+    refuses(f, "[conductor]\nmax_agents = +1\n", "whole number");
+    refuses(f, "[conductor]\nmax_http_per_peer = -0\n", "whole number");
+    refuses(f, "[conductor]\nreceive_buffer = +1MiB\n", "is no size");
     refuses(f, "[conductor]\nreceive_buffer = 9999999999GiB\n", "64KiB to 1GiB");
     refuses(f, "[conductor]\nreceive_buffer = 5 apples\n", "is no size");
     refuses(f, "[DEFAULT]\nreport_interval = soon\n", "soon", "10s");

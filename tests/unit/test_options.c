@@ -149,7 +149,8 @@ static void the_number_of_operands_is_checked(void **state)
 
 static void numbers_and_times_are_checked(void **state)
 {
-    static const char *const bad[] = {"", "x", "1x", "0", "11", "99999999999999999999", "-1", " "};
+    static const char *const bad[] = {"",   "x", "1x", "0",  "11", "99999999999999999999",
+                                      "-1", " ", " 5", "+1", "-0"};
     struct fixture *f = *state;
     mu_dur dur = 5;
     long n = 7;

@@ -75,6 +75,9 @@ static void error_names_file_line_word_and_cure(void **state)
         {"kill 0", "x.scn:1: expected whom: a number, a share such as 5%, 'all', or zone=NAME, not "
                    "'0'"},
         {"kill 3 for 10s", "x.scn:1: expected the end of the line, not 'for'"},
+        {"kill +5%",
+         "x.scn:1: expected whom: a number, a share such as 5%, 'all', or zone=NAME, not "
+         "'+5%'"},
         {"kill 101%",
          "x.scn:1: expected whom: a number, a share such as 5%, 'all', or zone=NAME, not "
          "'101%'"},
