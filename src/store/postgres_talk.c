@@ -7,9 +7,12 @@
  * connection without a byte for ANSWER_MAX is given up. */
 #include "store/postgres.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -74,9 +77,39 @@ static void copy_line(char *out, size_t size, const char *text)
     out[n] = '\0';
 }
 
+/* Why @path gave no password: the library passes over such a file in silence. */
+static const char *passfile_lacks(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) || access(path, R_OK))
+        return strerror(errno);
+    if (!S_ISREG(st.st_mode))
+        return "is no plain file";
+    if (st.st_mode & (S_IRWXG | S_IRWXO))
+        return "is not for its owner alone: chmod 600 it";
+    return "has no line for this server, database and user";
+}
+
+static int no_password(PGconn *conn, const char *text, struct mu_err *err)
+{
+    PQconninfoOption *options = PQconninfo(conn);
+    const char *path = NULL;
+
+    for (const PQconninfoOption *o = options; o && o->keyword; o++)
+        if (strcmp(o->keyword, "passfile") == 0)
+            path = o->val;
+    mu_err_set(err, MU_EPERM,
+               "%s; passfile %s: %s; write the password in a file of mode 0600 and passfile=FILE in"
+               " the URL, or the password itself",
+               text, path ? path : "", path ? passfile_lacks(path) : "none");
+    PQconninfoFree(options);
+    return MU_EPERM;
+}
+
 /* Of a connection that was not made at the start; the code says what it is to whoever started us.
  */
-static int connect_fail(const PGconn *conn, const char *text, struct mu_err *err)
+static int connect_fail(PGconn *conn, const char *text, struct mu_err *err)
 {
     const char *database = PQdb(conn);
 
@@ -88,10 +121,7 @@ static int connect_fail(const PGconn *conn, const char *text, struct mu_err *err
     if (strstr(text, "does not exist"))
         return mu_err_set(err, MU_EPERM, "%s; create it, or correct the URL", text);
     if (PQconnectionNeedsPassword(conn))
-        return mu_err_set(err, MU_EPERM,
-                          "%s; write it in the URL, or in a passfile of mode 0600 that the URL"
-                          " names",
-                          text);
+        return no_password(conn, text, err);
     if (PQconnectionUsedPassword(conn) || strstr(text, "pg_hba.conf"))
         return mu_err_set(err, MU_EPERM,
                           "%s; correct user and password in the URL, its passfile, or the server's"

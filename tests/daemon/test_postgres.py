@@ -68,6 +68,19 @@ class Refused(OnServer):
     def test_a_password_that_is_missing_is_told(self):
         self.refuse(self.place(password='').replace(':@', '@'), 'no password supplied', 'passfile', code=6)
 
+    def test_a_passfile_without_the_password_is_named(self):
+        url = self.place(password='').replace(':@', '@')
+        with tempfile.NamedTemporaryFile('w', suffix='.pgpass') as file:
+            self.refuse(f'{url}&passfile={file.name}', f'passfile {file.name}: has no line', code=6)
+        self.refuse(f'{url}&passfile={file.name}', f'passfile {file.name}: No such file', 'mode 0600', code=6)
+
+    def test_a_passfile_for_all_to_read_is_named_with_the_cure(self):
+        with tempfile.NamedTemporaryFile('w', suffix='.pgpass') as file:
+            os.chmod(file.name, 0o644)
+            c = self.conductor(self.place(password='').replace(':@', '@') + f'&passfile={file.name}').launch()
+            self.assertEqual(c.process.wait(wait.PATIENCE), 6, c.log())
+            self.assertIn(f'passfile {file.name}: is not for its owner alone: chmod 600 it', c.log())
+
     def test_a_password_that_breaks_the_url_is_not_shown(self):
         for password in ('s3cret/s3cret', '1/s3cret', '1/?s3cret=x', '%zzs3cret'):
             with self.subTest(password=password):
