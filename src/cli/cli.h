@@ -88,8 +88,8 @@ char *const *mu_args_operands(const struct mu_args *args); /* NULL-terminated: f
 const struct mu_command *mu_args_command(const struct mu_args *args);
 
 /* The last value of @name as a length of time, a whole number in [@min, @max], 0 <= @min. Return
- * MU_EXIT_OK,
- * *@out untouched where the option was not given; or MU_EXIT_USAGE after telling the user. */
+ * MU_EXIT_OK, *@out untouched where the option was not given; or MU_EXIT_USAGE after telling the
+ * user. */
 int mu_args_dur(const struct mu_args *args, const char *name, mu_dur *out);
 int mu_args_int(const struct mu_args *args, const char *name, long min, long max, long *out);
 
