@@ -37,7 +37,7 @@
 #define LINGER        (2 * MU_SEC)
 #define TICK_MS       100
 #define TURN          (10 * MU_MS) /* of the loop, for reading streams; one piece goes beyond it */
-#define PIECES_A_TURN 4           /* read of one stream */
+#define PIECES_A_TURN 4            /* read of one stream */
 #define SMALL_PIECE   ((size_t)4 << 10) /* of one that had to wait, so that all have a turn soon */
 #define OWED_MAX      ((size_t)MU_FRAME_MAX + SMALL_PIECE)
 #define SLOT_BITS     24 /* of an id: which slot; the rest counts streams */
@@ -277,7 +277,8 @@ struct mu_accepted *mu_streams_greediest(const struct mu_streams *all)
 
 void mu_streams_watch(struct mu_accepted *s)
 {
-    int events = (s->eof || s->failed ? 0 : UV_READABLE) | (s->out.len ? UV_WRITABLE : 0);
+    int events =
+        (s->eof || s->failed || s->waits ? 0 : UV_READABLE) | (s->out.len ? UV_WRITABLE : 0);
 
     if (events == s->events) /* to start it again would cost two system calls a frame */
         return;
@@ -292,6 +293,8 @@ bool mu_streams_shed(struct mu_streams *all, mu_time now)
 {
     struct mu_accepted *s = all->ending ? all->ending : all->owing;
 
+    while (s && s->waits)
+        s = s->next;
     if (!s)
         return false;
     if (s->term == MU_TERM_OWING)
@@ -313,8 +316,14 @@ static void on_tick(uv_timer_t *timer)
     while (all->ending && all->ending->due <= now)
         end_by_us(all->ending, now);
     while (all->owing && all->owing->due <= now) {
+        struct mu_accepted *s = all->owing;
+
+        if (s->waits) { /* for us: what he owes may be here */
+            enter_queue(s, MU_TERM_OWING, now);
+            continue;
+        }
         all->stats.silent++;
-        end_by_us(all->owing, now);
+        end_by_us(s, now);
     }
     if (!all->owing && !all->ending)
         uv_timer_stop(timer);
@@ -536,7 +545,7 @@ static void on_turn(uv_prepare_t *turn)
         return;
     while ((s = all->waiting) && may_read(all, now = mu_clock_now())) {
         stop_waiting(s);
-        if (read_piece(s, SMALL_PIECE, now) && s->failed)
+        if (read_piece(s, SMALL_PIECE, now))
             wait_turn(s);
         settle(s, now);
     }
@@ -553,7 +562,8 @@ void mu_streams_mark(struct mu_streams *all)
     all->marked = true;
 }
 
-/* What had come is in those that wait: poll has told of it by now. */
+/* What had come is in those that wait: poll has told of it by now, where it has not more than the
+ * 49,152 streams to tell of that libuv takes in a turn. */
 static void count_owed(struct mu_streams *all)
 {
     struct mu_accepted *s;
@@ -624,9 +634,10 @@ no_peer:
     return NULL;
 }
 
-void mu_streams_take(struct mu_streams *all, int fd, const struct sockaddr *from, mu_time now)
+void mu_streams_take(struct mu_streams *all, int fd, const struct sockaddr *from)
 {
     struct mu_accepted *s = NULL;
+    mu_time now = mu_clock_now(); /* each one's: many are taken in a turn, and read */
 
     if (all->stats.streams < all->config.max_streams || mu_streams_shed(all, now))
         s = new_stream(all, fd, from);

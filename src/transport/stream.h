@@ -20,8 +20,9 @@ int mu_streams_new(struct mu_streams **out, struct uv_loop_s *loop,
 
 /* Takes a connection that was accepted from @from, whatever happens: where there is no room, the
  * oldest that owes us a frame makes some, and else it is closed at once. What it has sent already
- * is read at once, so that a flood of silent ones cannot push out one that speaks. */
-void mu_streams_take(struct mu_streams *all, int fd, const struct sockaddr *from, mu_time now);
+ * is read at once, or it keeps its place until it is, so that a flood of silent ones cannot push
+ * out one that speaks. */
+void mu_streams_take(struct mu_streams *all, int fd, const struct sockaddr *from);
 
 /* Closes the oldest that has a term, to get its descriptor. Returns whether there was one. */
 bool mu_streams_shed(struct mu_streams *all, mu_time now);

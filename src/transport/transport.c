@@ -132,7 +132,7 @@ static void on_caller(uv_poll_t *poll, int status, int events)
         int fd = accept4(door->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0)
-            mu_streams_take(t->streams, fd, (struct sockaddr *)&from, now);
+            mu_streams_take(t->streams, fd, (struct sockaddr *)&from);
         else if (errno == EMFILE || errno == ENFILE) {
             if (!find_descriptor(t, door->fd, now))
                 return;

@@ -38,7 +38,7 @@ struct world {
     unsigned opened, frames, closed, by_peer, datagrams;
     uint64_t conn; /* of the last frame */
     uint8_t *last; /* the last frame */
-    size_t last_n;
+    size_t last_n, largest;
     struct {
         size_t n;
         uint8_t first;
@@ -129,6 +129,7 @@ static int on_frame(void *ctx, uint64_t conn, const uint8_t *frame, size_t n, mu
     w->last = realloc(w->last, n + 1);
     memcpy(w->last, frame, n);
     w->last_n = n;
+    w->largest = n > w->largest ? n : w->largest;
     if (w->echo)
         mu_transport_send(w->t, conn, frame, n);
     for (unsigned i = 0; i < w->big; i++) {
@@ -875,22 +876,37 @@ static void a_turn_of_the_loop_reads_streams_for_a_bounded_time(void **state)
     end(w);
 }
 
-/* Twenty send on end, each before the quiet one in poll's order. */
-static void streams_that_send_on_end_leave_others_their_turn(void **state)
+/* Twenty that send on end, of whose frames each takes @slow. */
+static struct world *begin_streams(mu_dur slow, mu_dur silent_for)
 {
-    struct world *w = begin((struct mu_transport_config){0});
-    unsigned turns = 0;
-    uint64_t mark;
-    int quiet;
+    struct world *w = begin((struct mu_transport_config){.silent_for = silent_for});
 
-    (void)state;
-    w->slow = MU_MS;
+    w->slow = slow;
     for (size_t i = 0; i < MU_ARRAY_LEN(w->again); i++) {
         w->again[i] = dial_unix(w);
         write_frame(w->again[i], &(uint8_t){(uint8_t)i}, 1);
     }
-    AWAIT(w, w->frames > 100);
-    quiet = dial_unix(w);
+    AWAIT(w, w->frames > 5 * MU_ARRAY_LEN(w->again));
+    return w;
+}
+
+static void end_streams(struct world *w)
+{
+    for (size_t i = 0; i < MU_ARRAY_LEN(w->again); i++) {
+        close(w->again[i]);
+        w->again[i] = 0;
+    }
+    end(w);
+}
+
+static void streams_that_send_on_end_leave_others_their_turn(void **state)
+{
+    struct world *w = begin_streams(MU_MS, 0);
+    unsigned turns = 0;
+    uint64_t mark;
+    int quiet = dial_unix(w);
+
+    (void)state;
     write_frame(quiet, "quiet", 5);
     AWAIT(w, stats_of(w).accepted == MU_ARRAY_LEN(w->again) + 1);
     mark = mu_transport_mark(w->t);
@@ -899,12 +915,23 @@ static void streams_that_send_on_end_leave_others_their_turn(void **state)
         assert_true(turns++ < 100);
     } while (!mu_transport_passed(w->t, mark));
     assert_int_equal(w->quiet, 1);
-    for (size_t i = 0; i < MU_ARRAY_LEN(w->again); i++) {
-        close(w->again[i]);
-        w->again[i] = 0;
-    }
     close(quiet);
-    end(w);
+    end_streams(w);
+}
+
+/* In small pieces his frame takes longer than he may be silent. */
+static void who_waits_to_be_read_is_not_silent(void **state)
+{
+    struct world *w = begin_streams(5 * MU_MS, 200 * MU_MS);
+    static uint8_t large[64 << 10];
+    int fd = dial_unix(w);
+
+    (void)state;
+    write_frame(fd, large, sizeof(large));
+    AWAIT(w, w->largest == sizeof(large) || stats_of(w).silent);
+    assert_int_equal(stats_of(w).silent, 0);
+    close(fd);
+    end_streams(w);
 }
 
 static void answers_to_what_came_together_leave_together(void **state)
@@ -1491,6 +1518,7 @@ int main(void)
         cmocka_unit_test(what_came_behind_large_frames_is_read_with_them),
         cmocka_unit_test(a_turn_of_the_loop_reads_streams_for_a_bounded_time),
         cmocka_unit_test(streams_that_send_on_end_leave_others_their_turn),
+        cmocka_unit_test(who_waits_to_be_read_is_not_silent),
         cmocka_unit_test(answers_to_what_came_together_leave_together),
         cmocka_unit_test(many_answers_come_whole_and_in_order),
         cmocka_unit_test(frame_over_the_limit_ends_its_stream_alone),
