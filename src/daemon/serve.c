@@ -118,6 +118,13 @@ static void on_idle(uv_idle_t *idle)
     /* being active is all it does: poll returns at once */
 }
 
+/* What judges nobody goes on while a sweep waits for what came before it. */
+static void keep_on(struct mu_rooms *rooms)
+{
+    mu_journal_tick(rooms->journal, mu_clock_now(), mu_clock_wall());
+    mu_notify_alive(&rooms->notify, mu_clock_now());
+}
+
 static void on_sweep(uv_check_t *check)
 {
     struct mu_rooms *rooms = check->data;
@@ -133,8 +140,7 @@ static void on_sweep(uv_check_t *check)
     began = mu_clock_now();
     mu_conductor_tick(rooms->conductor, rooms->now, rooms->boot_now, rooms->wall, stats.drops);
     mu_stat_observe(MU_STAT_SWEEP, (double)(mu_clock_now() - began) / MU_SEC);
-    mu_journal_tick(rooms->journal, rooms->now, rooms->wall);
-    mu_notify_alive(&rooms->notify, rooms->now);
+    keep_on(rooms);
     mu_rooms_tell_status(rooms, rooms->now);
     mu_rooms_tell_store(rooms, rooms->now);
     give_way(rooms);
@@ -145,8 +151,10 @@ static void on_tick(uv_timer_t *timer)
 {
     struct mu_rooms *rooms = timer->data;
 
-    if (uv_is_active((uv_handle_t *)&rooms->idle))
-        return; /* the last one's sweep is still to come */
+    if (uv_is_active((uv_handle_t *)&rooms->idle)) { /* the last one's sweep is still to come */
+        keep_on(rooms);
+        return;
+    }
     rooms->now = mu_clock_now();
     rooms->boot_now = mu_clock_boot();
     rooms->wall = mu_clock_wall();
