@@ -33,6 +33,7 @@ struct mu_journal {
     struct mu_gather *gather;          /* the batch: gathering, or in flight */
     struct mu_checkpoint *checkpoint;
     bool in_flight;
+    bool more_reports;               /* waited when the batch was full */
     uint64_t taken;                  /* the highest number that went into a batch */
     uint64_t granted_first, granted; /* numbers of this life begin, and end before */
 
@@ -376,15 +377,22 @@ static void gather_rows(struct mu_journal *journal)
         gather_slot(journal, slot);
 }
 
-static void gather_payloads(struct mu_journal *journal)
+/* Reports that come with no row have a quarter of the room, whatever the rows bring along. Returns
+ * whether more wait. */
+static bool gather_reports(struct mu_journal *journal)
 {
+    const struct mu_gather *gather = journal->gather;
+    const size_t reserved = gather->payload_bytes + MU_JOURNAL_BATCH_PAYLOADS / 4;
     struct mu_payload payload;
     struct mu_reported from;
 
-    while (journal->gather->payload_bytes < MU_JOURNAL_BATCH_PAYLOADS &&
-           journal->gather->batch.npayloads < MU_JOURNAL_BATCH_ROWS &&
-           mu_payloads_take(&journal->payloads, &payload, &from))
+    for (size_t n = 0;
+         n < MU_JOURNAL_BATCH_REPORTS && gather->batch.npayloads < MU_JOURNAL_BATCH_ROWS &&
+         (gather->payload_bytes < MU_JOURNAL_BATCH_PAYLOADS || gather->payload_bytes < reserved) &&
+         mu_payloads_take(&journal->payloads, &payload, &from);
+         n++)
         mu_gather_payload(journal->gather, &payload, &from);
+    return !mu_payloads_empty(&journal->payloads);
 }
 
 static void on_committed(void *ctx, int rv, const struct mu_err *err);
@@ -400,7 +408,7 @@ static void flush(struct mu_journal *journal)
         spare_deleted(journal);
         gather_events(journal);
         gather_rows(journal);
-        gather_payloads(journal);
+        journal->more_reports = gather_reports(journal);
         if (mu_bus_left(journal->config.bus) < MU_JOURNAL_GRANT / 2)
             gather->batch.grant = journal->granted + MU_JOURNAL_GRANT;
     }
@@ -520,7 +528,8 @@ static void on_committed(void *ctx, int rv, const struct mu_err *err)
     if (!rv)
         tell_gap(journal);
     journal->in_flight = false;
-    if (journal->first || journal->backlog.n >= MU_JOURNAL_BATCH_EVENTS || journal->finishing)
+    if (journal->first || journal->backlog.n >= MU_JOURNAL_BATCH_EVENTS || journal->more_reports ||
+        journal->finishing)
         flush(journal);
 }
 

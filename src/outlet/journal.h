@@ -17,9 +17,10 @@
 #define MU_JOURNAL_PROPOSALS_MAX   10000   /* waiting; beyond it MU_EAGAIN */
 #define MU_JOURNAL_BATCH_EVENTS    20000   /* in one transaction; verdicts, too */
 #define MU_JOURNAL_BATCH_PROPOSALS 1000    /* in one transaction: all are answered in one turn */
+#define MU_JOURNAL_BATCH_REPORTS   1000    /* the same, of those that come with no row */
 #define MU_JOURNAL_BATCH_ROWS      5000    /* in one transaction, with the deletes */
 #define MU_JOURNAL_PAYLOADS_MAX    ((size_t)64 << 20) /* bytes waiting; beyond it MU_EFULL */
-#define MU_JOURNAL_BATCH_PAYLOADS  ((size_t)4 << 20)  /* bytes in one transaction */
+#define MU_JOURNAL_BATCH_PAYLOADS  ((size_t)4 << 20)  /* bytes in one transaction, about */
 #define MU_JOURNAL_SLICE           5000 /* slots looked at for one piece of a checkpoint */
 #define MU_JOURNAL_GRANT           MU_STORE_GRANT /* event numbers, asked for at half */
 #define MU_JOURNAL_AWAY            (2 * MU_SEC)   /* a store away so long: MU_EAGAIN */

@@ -6,7 +6,9 @@
 #include "event/change.h"
 #include "store/driver.h"
 
-#define MU_PAYLOAD_COST 64 /* bytes of each, beside its JSON; they count */
+/* Bytes of each beside its JSON, which count: its place, and its parts of what the places grow by,
+ * of the map and of the heap. */
+#define MU_PAYLOAD_COST 128
 
 struct mu_payloads {
     struct mu_waiting *items; /* in use, or in the list of free ones */

@@ -30,6 +30,7 @@ struct fixture {
     size_t ntold;
     struct mu_event gap; /* the last `events lost` */
     char reports[128];   /* "ID=RV", as they were answered */
+    size_t nreports;
     bool finished, closed;
     size_t lost;
 };
@@ -58,6 +59,7 @@ static void on_reported(void *ctx, const struct mu_reported *report, int rv)
     struct fixture *f = ctx;
     size_t n = strlen(f->reports);
 
+    f->nreports++;
     snprintf(f->reports + n, sizeof(f->reports) - n, "%s%d=%d", n ? " " : "", (int)report->id, rv);
 }
 
@@ -753,11 +755,11 @@ static void who_reported_what_is_refused_hears_of_it(void **state)
     assert_string_equal(f->reports, want);
 }
 
-static void first_join(struct fixture *f, uint32_t n)
+static void join_with(struct fixture *f, uint32_t n, const char *json, uint32_t len)
 {
     struct mu_ident *ident = an_ident(n);
     struct mu_change change = {
-        .ticket = n, .row = a_row(n, ident), .slot = n, .payload = "{}", .payload_len = 2};
+        .ticket = n, .row = a_row(n, ident), .slot = n, .payload = json, .payload_len = len};
 
     change.event = an_event(mu_bus_reserve(f->bus), ident);
     change.event.kind = MU_KIND_JOINED;
@@ -773,7 +775,7 @@ static void a_first_join_brings_its_payload(void **state)
 
     flaky_freeze(ON_COMMIT, true);
     for (uint32_t i = 1; i <= n; i++) /* the first one keeps the store busy */
-        first_join(f, i);
+        join_with(f, i, "{}", 2);
     assert_int_equal(health_of(f).payload_bytes, n * (2 + MU_PAYLOAD_COST));
     flaky_freeze(ON_COMMIT, false);
     settle(f);
@@ -806,6 +808,33 @@ static void a_row_takes_its_payload_along(void **state)
     flaky_freeze(ON_COMMIT, false);
     TURN_UNTIL(&f->loop, found == 1);
     assert_int_equal(flaky_count(ON_COMMIT), 1);
+    settle(f);
+}
+
+static void reports_go_in_pieces_that_are_answered_in_one_turn(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint32_t i = 1; i <= 2 * MU_JOURNAL_BATCH_REPORTS + 1; i++)
+        assert_int_equal(report(f, i, 1, "{}", 2), 0);
+    tick(f, 0);
+    TURN_UNTIL(&f->loop, f->nreports == 2 * MU_JOURNAL_BATCH_REPORTS + 1); /* by one tick */
+    assert_int_equal(flaky_count(ON_COMMIT), 3);
+}
+
+static void first_joins_leave_reports_their_room(void **state)
+{
+    struct fixture *f = *state;
+    static char json[LARGE];
+
+    memset(json, ' ', sizeof(json));
+    flaky_freeze(ON_COMMIT, true);
+    for (uint32_t i = 1; i <= 200; i++) /* three batches, by their bytes */
+        join_with(f, i, json, sizeof(json));
+    assert_int_equal(report(f, 1000, 1, "{}", 2), 0);
+    flaky_freeze(ON_COMMIT, false);
+    TURN_UNTIL(&f->loop, f->nreports == 1);
+    assert_in_range(f->nanswers, 1, 100);
     settle(f);
 }
 
@@ -1097,6 +1126,8 @@ int main(void)
         TEST(who_reported_what_is_refused_hears_of_it),
         TEST(a_first_join_brings_its_payload),
         TEST(a_row_takes_its_payload_along),
+        TEST(reports_go_in_pieces_that_are_answered_in_one_turn),
+        TEST(first_joins_leave_reports_their_room),
         TEST(payloads_have_a_bound_and_go_in_pieces),
         TEST(a_checkpoint_writes_who_was_heard),
         TEST(checkpoints_come_as_often_as_set),

@@ -267,7 +267,7 @@ static void without_memory_a_payload_changes_nothing(void **state)
     struct mu_payload got;
     struct mu_reported from;
 
-    mu_payloads_init(&payloads, 100);
+    mu_payloads_init(&payloads, 1000);
     FOR_EACH_FAULT (n) {
         int rv = put(&payloads, 1, "x");
         FAULT_CHECK(rv);
