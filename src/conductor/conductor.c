@@ -170,7 +170,7 @@ void mu_conductor_tick(struct mu_conductor *c, mu_time now, mu_time boot, mu_wal
     c->wall_at = now;
     mu_roster_clock(c->roster, now, wall);
     listen(c, now, boot, drops);
-    mu_stream_close_pending(c);
+    mu_stream_close_pending(c, now);
     mu_stream_end_guests(c);
     if (!c->draining) { /* at the end nobody is judged: the journal would never be empty */
         mu_sweep(c, now);
@@ -183,19 +183,6 @@ void mu_conductor_tick(struct mu_conductor *c, mu_time now, mu_time boot, mu_wal
     mu_write_tick(c);
 }
 
-/* His next beat is answered with a rejoin, and the join tells him his interval. */
-static void ask_to_join_anew(struct mu_conductor *c, uint32_t slot)
-{
-    struct mu_sender *s;
-    struct mu_row row;
-
-    if (!mu_roster_row(c->roster, slot, &row) || row.session == 0)
-        return;
-    s = mu_sessions_find(&c->sessions, row.session);
-    if (s && mu_sender_get(&c->sessions, s, row.index) == slot)
-        (void)mu_sender_set(&c->sessions, s, row.index, slot | MU_INDEX_RENEW); /* was given */
-}
-
 void mu_conductor_policies(struct mu_conductor *c, const struct mu_policies *policies, mu_time now)
 {
     mu_heart_enter(c, now);
@@ -204,7 +191,7 @@ void mu_conductor_policies(struct mu_conductor *c, const struct mu_policies *pol
     for (uint32_t slot = 0; slot < mu_roster_slots(c->roster); slot++)
         if ((mu_roster_used(c->roster, slot) || mu_roster_hidden(c->roster, slot)) &&
             mu_roster_retime(c->roster, slot, mu_heart_time(c)))
-            ask_to_join_anew(c, slot);
+            mu_heart_ask_to_join(c, slot);
 }
 
 void mu_conductor_drain(struct mu_conductor *c)

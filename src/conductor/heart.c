@@ -142,6 +142,18 @@ void mu_heart_remove(struct mu_conductor *c, uint32_t slot)
     mu_roster_remove(c->roster, slot);
 }
 
+void mu_heart_ask_to_join(struct mu_conductor *c, uint32_t slot)
+{
+    struct mu_sender *s;
+    struct mu_row row;
+
+    if (!mu_roster_row(c->roster, slot, &row) || row.session == 0)
+        return;
+    s = mu_sessions_find(&c->sessions, row.session);
+    if (s && mu_sender_get(&c->sessions, s, row.index) == slot)
+        (void)mu_sender_set(&c->sessions, s, row.index, slot | MU_INDEX_RENEW); /* was given */
+}
+
 uint64_t mu_heart_new_life(struct mu_conductor *c)
 {
     return (uint64_t)c->config.epoch << 32 | ++c->life_counter;

@@ -66,6 +66,11 @@ struct mu_contest {
     bool told;
 };
 
+struct mu_closing {
+    uint64_t session;
+    mu_time at;
+};
+
 struct mu_conductor {
     struct mu_conductor_config config;
     struct mu_conductor_ports ports;
@@ -95,7 +100,7 @@ struct mu_conductor {
     uint64_t soon[MU_SOON]; /* sessions of which datagrams come soon, in turn */
     uint32_t nsoon;
 
-    uint64_t *closing; /* sessions whose last stream has ended since the last tick */
+    struct mu_closing *closing; /* sessions whose last stream has ended, in order */
     size_t nclosing, closing_cap;
     struct mu_join_agent *room; /* MU_JOIN_AGENTS_MAX, for the decoder */
 };
@@ -134,6 +139,9 @@ void mu_heart_lose(struct mu_conductor *c, uint32_t slot, uint64_t session, uint
                    uint32_t value);
 /* The agent is gone for good: from its session, and from the roster. */
 void mu_heart_remove(struct mu_conductor *c, uint32_t slot);
+/* His next beat is answered with a rejoin: the join tells him his interval, and brings his report.
+ */
+void mu_heart_ask_to_join(struct mu_conductor *c, uint32_t slot);
 uint64_t mu_heart_new_life(struct mu_conductor *c);
 
 /* ---- join.c ---- */
@@ -155,9 +163,11 @@ bool mu_stream_crowded(const struct mu_conductor *c, uint32_t more);
 void mu_stream_bind(struct mu_conductor *c, struct mu_stream *st, struct mu_sender *s);
 /* Whether @s has a stream that may stay. */
 bool mu_stream_stays(const struct mu_conductor *c, const struct mu_sender *s);
-void mu_stream_guest(struct mu_conductor *c, struct mu_stream *st); /* closed in a moment */
-void mu_stream_end_guests(struct mu_conductor *c);                  /* at a tick */
-void mu_stream_close_pending(struct mu_conductor *c); /* at a tick: ends make suspect */
+void mu_stream_guest(struct mu_conductor *c, struct mu_stream *st);       /* closed in a moment */
+void mu_stream_waits(const struct mu_conductor *c, struct mu_stream *st); /* for the store */
+void mu_stream_end_guests(struct mu_conductor *c);                        /* at a tick */
+/* At a tick: ends that came before its @now make suspect. */
+void mu_stream_close_pending(struct mu_conductor *c, mu_time now);
 const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session); /* "" = none attached */
 void mu_stream_send(struct mu_conductor *c, uint64_t conn, const struct mu_msg *msg);
 /* Says why, and returns @rv, for which the caller of mu_intake_frame() closes the stream. */

@@ -251,19 +251,25 @@ static void on_report(struct mu_conductor *c, struct mu_stream *st, const struct
         send_done(c, st, report->id, rv, 0);
     else if (rv != 0)
         send_done(c, st, report->id, MU_EAGAIN, 5 * MU_SEC);
+    else
+        mu_stream_waits(c, st);
 }
 
-/* What the store refuses for good may have been refused for another's sake. */
+/* What the store refuses for good it may have refused for another's sake: it shall come again. */
 void mu_conductor_reported(struct mu_conductor *c, const struct mu_reported *report, int rv,
                            mu_time now)
 {
     struct mu_stream *st;
     struct mu_row row;
+    bool there;
 
     mu_heart_enter(c, now);
-    if (rv == 0 && mu_roster_used(c->roster, report->slot) &&
-        mu_roster_row(c->roster, report->slot, &row) && row.id == report->row)
+    there = mu_roster_used(c->roster, report->slot) &&
+            mu_roster_row(c->roster, report->slot, &row) && row.id == report->row;
+    if (there && rv == 0)
         mu_roster_kept(c->roster, report->slot, report->hash);
+    else if (there && report->conn == 0)
+        mu_heart_ask_to_join(c, report->slot);
     st = report->conn ? mu_stream_find(c, report->conn) : NULL;
     if (st)
         send_done(c, st, report->id, rv ? MU_EAGAIN : 0, rv ? 30 * MU_SEC : 0);

@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "conductor/intake.h"
 
-#define GUEST_STAY (500 * MU_MS)
+#define GUEST_STAY  (500 * MU_MS)
+#define ANSWER_STAY (2 * MU_TICK) /* of a guest who waits for the store: a tick, and a commit */
 #define GUESTS_MAX(c)                                                                              \
     ((c)->config.max_streams / 32 + 1) /* of half the spare places; see limits.c */
 
@@ -107,6 +108,12 @@ void mu_stream_guest(struct mu_conductor *c, struct mu_stream *st)
     c->guests++;
 }
 
+void mu_stream_waits(const struct mu_conductor *c, struct mu_stream *st)
+{
+    if (st->guest_until && st->guest_until < c->now + ANSWER_STAY)
+        st->guest_until = c->now + ANSWER_STAY;
+}
+
 void mu_stream_end_guests(struct mu_conductor *c)
 {
     for (uint32_t i = 0; i < c->streams.n && c->guests > 0; i++) {
@@ -123,20 +130,21 @@ static void note_closing(struct mu_conductor *c, uint64_t session)
 {
     if (c->nclosing == c->closing_cap) {
         size_t cap = c->closing_cap ? c->closing_cap * 2 : 16;
-        uint64_t *more = mu_realloc(c->closing, cap, sizeof(*more));
+        struct mu_closing *more = mu_realloc(c->closing, cap, sizeof(*more));
 
         if (!more)
             return; /* its silence will tell */
         c->closing = more;
         c->closing_cap = cap;
     }
-    c->closing[c->nclosing++] = session;
+    c->closing[c->nclosing++] = (struct mu_closing){session, c->now};
 }
 
-/* What the end of a stream says about its agents is said at the next tick: until then what waits in
- * the datagram sockets has been read, a goodbye that came before has been heard, and a stream that
- * took this one's place is attached. While we were away ourselves it says nothing: whoever closed
- * it may have given up on us. Nor does the end of a guest, whose agents live by datagrams. */
+/* What the end of a stream says about its agents is said at the next tick that begins after it: by
+ * then what waits in the sockets has been read, a goodbye that came before has been heard, and a
+ * stream that took this one's place is attached. While we were away ourselves it says nothing:
+ * whoever closed it may have given up on us. Nor does the end of a guest, whose agents live by
+ * datagrams. */
 void mu_intake_closed(struct mu_conductor *c, uint64_t conn, bool by_peer, mu_time now)
 {
     struct mu_stream *st;
@@ -154,10 +162,12 @@ void mu_intake_closed(struct mu_conductor *c, uint64_t conn, bool by_peer, mu_ti
     mu_entries_remove(&c->streams, st);
 }
 
-void mu_stream_close_pending(struct mu_conductor *c)
+void mu_stream_close_pending(struct mu_conductor *c, mu_time now)
 {
-    for (size_t i = 0; i < c->nclosing; i++) {
-        struct mu_sender *s = mu_sessions_find(&c->sessions, c->closing[i]);
+    size_t i;
+
+    for (i = 0; i < c->nclosing && c->closing[i].at <= now; i++) {
+        struct mu_sender *s = mu_sessions_find(&c->sessions, c->closing[i].session);
 
         if (!s || s->stream || c->stalled)
             continue;
@@ -169,7 +179,9 @@ void mu_stream_close_pending(struct mu_conductor *c)
                 mu_heart_move(c, slot, MU_SUSPECT, MU_WHY_STREAM_CLOSED, &mu_no_evidence);
         }
     }
-    c->nclosing = 0;
+    c->nclosing -= i;
+    if (i && c->nclosing)
+        memmove(c->closing, c->closing + i, c->nclosing * sizeof(*c->closing));
 }
 
 static const struct mu_stream *of_session(const struct mu_conductor *c, uint64_t session)

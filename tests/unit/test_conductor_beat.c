@@ -378,6 +378,60 @@ static void full_of_streams_hears_a_last_word(void **state)
     rig_free(&r);
 }
 
+/* What came while the last tick's sweep waited: what came before it has not been read. */
+static void end_of_a_stream_is_judged_by_a_tick_that_begins_after_it(void **state)
+{
+    struct rig r;
+    struct rig_sender s;
+    mu_time tick;
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 1);
+    tick = r.now;
+    mu_intake_closed(r.c, s.conn, true, tick + 30 * MU_MS);
+    mu_conductor_tick(r.c, tick, tick, r.wall, 0);
+    assert_int_equal(rig_state(&r, "h"), MU_UP);
+    rig_run(&r, 100 * MU_MS);
+    assert_int_equal(rig_state(&r, "h"), MU_SUSPECT);
+    rig_free(&r);
+}
+
+/* The second guest would have to go at the next tick. */
+static void full_of_streams_waits_for_a_report_to_be_stored(void **state)
+{
+    struct rig r;
+    struct rig_sender a, guests[2];
+    struct mu_msg report = {.type = MU_MSG_REPORT, .report = {.id = 3, .payload = rig_bytes("{}")}};
+    struct mu_ack ack;
+    size_t before;
+
+    rig_init(&r);
+    r.config.max_streams = 1;
+    assert_int_equal(rig_new(&r), 0);
+    rig_begin(&r);
+    rig_join(&r, &a, "a", 1);
+    for (size_t i = 0; i < 2; i++) {
+        rig_join(&r, &guests[i], i ? "c" : "b", 2 + i);
+        mu_intake_closed(r.c, guests[i].conn, false, r.now);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        rig_open(&r, &guests[i]);
+        assert_int_equal(rig_attach(&r, &guests[i], &ack), 0);
+    }
+    r.closed = 0;
+    r.store_away = true;
+    assert_int_equal(rig_frame(&r, &guests[1], &report), 0);
+    before = r.nframes;
+    rig_run(&r, 100 * MU_MS);
+    assert_int_equal(r.closed, 0);
+    rig_commit(&r, 0);
+    assert_int_equal(r.nframes, before + 1);
+    assert_int_equal(r.msg.done.rv, 0);
+    rig_run(&r, 200 * MU_MS);
+    assert_int_equal(r.closed, guests[1].conn);
+    rig_free(&r);
+}
+
 static void sessions_without_agents_go(void **state)
 {
     struct rig r;
@@ -432,6 +486,8 @@ int main(void)
         cmocka_unit_test(who_wants_no_ack_hears_only_of_trouble),
         cmocka_unit_test(full_of_streams_keeps_no_place_from_newcomers),
         cmocka_unit_test(full_of_streams_hears_a_last_word),
+        cmocka_unit_test(end_of_a_stream_is_judged_by_a_tick_that_begins_after_it),
+        cmocka_unit_test(full_of_streams_waits_for_a_report_to_be_stored),
         cmocka_unit_test(sessions_without_agents_go),
         cmocka_unit_test(sessions_that_nobody_needs_are_gone_at_once),
     };

@@ -536,6 +536,31 @@ static void report_is_answered_when_it_is_stored(void **state)
     rig_free(&r);
 }
 
+/* JOINED was said, and nobody waits for an answer who could send it again. */
+static void report_of_a_join_that_is_refused_is_asked_for_again(void **state)
+{
+    struct rig r;
+    struct rig_sender s, again = {.start_id = 6};
+    struct mu_join_agent agent = rig_agent("h");
+
+    rig_setup(&r);
+    rig_join(&r, &s, "h", 5);
+    agent.payload = rig_bytes("[1]");
+    rig_open(&r, &again);
+    assert_int_equal(rig_ask(&r, &again, &agent, 1), 0);
+    rig_joined(&r, &again);
+    assert_int_equal(r.joined[0].rv, 0);
+    assert_int_equal(rig_beat(&r, &again, 0), MU_ACK_OK);
+    rig_commit(&r, MU_ECORRUPT);
+    assert_int_equal(rig_beat(&r, &again, 0), MU_ACK_REJOIN);
+    assert_int_equal(rig_ask(&r, &again, &agent, 1), 0);
+    rig_joined(&r, &again);
+    assert_int_equal(r.npayloads, 2);
+    rig_commit(&r, 0);
+    assert_int_equal(rig_beat(&r, &again, 0), MU_ACK_OK);
+    rig_free(&r);
+}
+
 /* An answer finds no stream, or another agent in the place. */
 static void late_answer_of_the_store_to_a_report_is_nobodys(void **state)
 {
@@ -653,6 +678,7 @@ int main(void)
         cmocka_unit_test(payload_without_room_is_asked_for_again),
         cmocka_unit_test(report_that_has_not_changed_is_not_stored_again),
         cmocka_unit_test(report_is_answered_when_it_is_stored),
+        cmocka_unit_test(report_of_a_join_that_is_refused_is_asked_for_again),
         cmocka_unit_test(late_answer_of_the_store_to_a_report_is_nobodys),
         cmocka_unit_test(waiting_for_room_counts_as_heard),
         cmocka_unit_test(late_commit_answers_no_later_join),
