@@ -40,7 +40,13 @@ int mu_text_check(const char *text, size_t n, size_t max, const char *what, stru
                           shown(text, n, buf), n, max);
     for (size_t at = 0; at < n;) {
         uint32_t cp;
-        int len = mu_utf8_next(text + at, n - at, &cp);
+        int len;
+
+        if (text[at] >= ' ' && text[at] <= '~') { /* at a start, a million rows of it */
+            at++;
+            continue;
+        }
+        len = mu_utf8_next(text + at, n - at, &cp);
         if (len == 0)
             return mu_err_set(err, MU_EINVAL, "%s \"%s\": byte %zu is not valid UTF-8", what,
                               shown(text, n, buf), at + 1);

@@ -30,8 +30,8 @@ const char *mu_people_plain(bool on);
  * line. */
 void mu_people_clean(struct mu_buf *out, const char *text);
 
-/* "3.2 s", "45 s", "5 min 10 s", "3 h 20 min", "12 d 4 h"; cut, as the conductor's own texts are.
- * Returns @out. */
+/* "3.2 s", "45 s", "5 min 10 s", "3 h 20 min", "12 d 4 h"; the nearest ms, cut as the conductor's
+ * own texts are. Returns @out. */
 #define MU_PEOPLE_TIME 32
 char *mu_people_span(double seconds, char out[MU_PEOPLE_TIME]);
 
