@@ -64,6 +64,11 @@ static int restore_session(struct mu_conductor *c, const struct mu_row *row, uin
 
     if (row->session == 0)
         return 0;
+    if (row->session >> 32 == 0 || row->session >> 32 > c->config.epoch ||
+        row->index >= MU_SENDER_MAX) { /* none that was ever given: he joins anew */
+        mu_roster_bind(c->roster, slot, 0, 0);
+        return 0;
+    }
     s = mu_sessions_find(&c->sessions, row->session);
     if (!s && mu_sessions_restore(&c->sessions, row->session, &s) != 0)
         return MU_ENOMEM;

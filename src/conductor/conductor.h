@@ -25,6 +25,9 @@ struct mu_conductor_ports {
     /* A frame to stream @conn (an id that transport gave). Borrowed. */
     void (*send)(void *ctx, uint64_t conn, const uint8_t *frame, size_t n);
     void (*close)(void *ctx, uint64_t conn); /* by us: means nothing to its agents */
+    /* Whether more has come on @conn than has been handed in: its agents are not judged.
+     * NULL = never. */
+    bool (*unread)(void *ctx, uint64_t conn);
 };
 
 struct mu_conductor_config {

@@ -168,6 +168,8 @@ void mu_stream_waits(const struct mu_conductor *c, struct mu_stream *st); /* for
 void mu_stream_end_guests(struct mu_conductor *c);                        /* at a tick */
 /* At a tick: ends that came before its @now make suspect. */
 void mu_stream_close_pending(struct mu_conductor *c, mu_time now);
+/* Whether what @session's stream has sent is not all here. */
+bool mu_stream_unread(const struct mu_conductor *c, uint64_t session);
 const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session); /* "" = none attached */
 void mu_stream_send(struct mu_conductor *c, uint64_t conn, const struct mu_msg *msg);
 /* Says why, and returns @rv, for which the caller of mu_intake_frame() closes the stream. */

@@ -483,8 +483,6 @@ static void join_one(struct mu_conductor *c, struct mu_batch_join *batch, size_t
         settle_retry(c, batch, i, MU_NO_SLOT, RETRY, MU_EAGAIN, "out of memory");
         return;
     }
-    if (rv == 0 && named_before(join, i))
-        rv = mu_err_set(&err, MU_EINVAL, "%s@%s is named twice in one join", w.binary, w.host);
     if (rv != 0) {
         settle(batch, i, rv, 0, err.text);
         return;
@@ -492,7 +490,12 @@ static void join_one(struct mu_conductor *c, struct mu_batch_join *batch, size_t
     slot = mu_roster_find_any(c->roster, w.binary, w.host);
     if (!admit(c, batch, i, slot))
         return;
-    /* Not before: in a storm nobody's 64 KiB are looked through to be sent away. */
+    /* Not before: in a storm nobody is looked through at length to be sent away. */
+    if (named_before(join, i)) {
+        (void)mu_err_set(&err, MU_EINVAL, "%s@%s is named twice in one join", w.binary, w.host);
+        settle(batch, i, MU_EINVAL, 0, err.text);
+        return;
+    }
     if (w.asked->payload.n)
         rv = mu_payload_check(w.asked->payload.p, w.asked->payload.n);
     if (rv == MU_ENOMEM)

@@ -191,6 +191,13 @@ static const struct mu_stream *of_session(const struct mu_conductor *c, uint64_t
     return s ? linked(c, s->stream) : NULL;
 }
 
+bool mu_stream_unread(const struct mu_conductor *c, uint64_t session)
+{
+    const struct mu_stream *st = of_session(c, session);
+
+    return st && c->ports.unread && c->ports.unread(c->ports.ctx, st->conn);
+}
+
 const char *mu_stream_peer(const struct mu_conductor *c, uint64_t session)
 {
     const struct mu_stream *st = of_session(c, session);

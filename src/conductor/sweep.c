@@ -40,6 +40,14 @@ static bool come(struct mu_conductor *c, uint32_t slot, mu_time due, mu_time h)
     return false;
 }
 
+/* Whether his beat may lie in his stream, which could not be read by now. */
+static bool may_have_spoken(const struct mu_conductor *c, uint32_t slot)
+{
+    struct mu_row row;
+
+    return mu_roster_row(c->roster, slot, &row) && mu_stream_unread(c, row.session);
+}
+
 static void judge(struct mu_conductor *c, uint32_t slot, mu_time now)
 {
     mu_time h = mu_hearing_at(&c->hearing, now);
@@ -49,9 +57,13 @@ static void judge(struct mu_conductor *c, uint32_t slot, mu_time now)
 
     mu_roster_pulse(c->roster, slot, &pulse);
     forgiven = mu_sweep_since(c, &pulse) - pulse.since;
+    if (!come(c, slot, forgiven + (pulse.state == MU_UP ? pulse.suspect_at : pulse.down_at), h))
+        return;
+    if (may_have_spoken(c, slot)) {
+        mu_roster_put_off(c->roster, slot, h + MU_TICK, h);
+        return;
+    }
     if (pulse.state == MU_UP) {
-        if (!come(c, slot, pulse.suspect_at + forgiven, h))
-            return;
         evidence = evidence_of(c, &pulse, now, pulse.suspect_at - pulse.since);
         mu_heart_move(c, slot, MU_SUSPECT, MU_WHY_SILENCE, &evidence);
     }

@@ -72,6 +72,13 @@ static void close_stream(void *ctx, uint64_t conn)
         mu_transport_close_stream(rooms->transport, conn);
 }
 
+static bool unread(void *ctx, uint64_t conn)
+{
+    const struct mu_rooms *rooms = ctx;
+
+    return rooms->transport && mu_transport_unread(rooms->transport, conn);
+}
+
 static int propose(void *ctx, const struct mu_change *change)
 {
     return mu_journal_propose(((struct mu_rooms *)ctx)->journal, change);
@@ -368,13 +375,18 @@ static int begin_loop(struct mu_rooms *rooms, struct mu_err *err)
  * what is made of the file's secret and the database's own number they are strangers. */
 static int load_secret(const struct mu_rooms *rooms, uint8_t secret[16], struct mu_err *err)
 {
+    const char *path = rooms->config->secret_file;
+    bool lost = rooms->boot.epoch > 1 && *path && access(path, F_OK) && errno == ENOENT;
     uint64_t fleet = htobe64(rooms->boot.fleet);
     uint8_t file[16];
-    int rv = mu_secret_load(rooms->config->secret_file, file, err);
+    int rv = mu_secret_load(path, file, err);
 
-    if (!rv)
-        mu_siphash128(file, &fleet, sizeof(fleet), secret);
-    return rv;
+    if (rv)
+        return rv;
+    mu_siphash128(file, &fleet, sizeof(fleet), secret);
+    if (lost)
+        mu_warn("daemon", "made a new secret: all agents join anew", MU_KVS("secret_file", path));
+    return 0;
 }
 
 static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)
@@ -385,7 +397,8 @@ static int build_conductor(struct mu_rooms *rooms, struct mu_err *err)
                                              .payload = keep_payload,
                                              .changed = row_changed,
                                              .send = send_frame,
-                                             .close = close_stream};
+                                             .close = close_stream,
+                                             .unread = unread};
     struct mu_conductor_config cc = {.epoch = rooms->boot.epoch,
                                      .next_row = rooms->boot.row,
                                      .max_agents = (uint32_t)config->max_agents,

@@ -39,8 +39,7 @@
 #define TURN          (10 * MU_MS) /* of the loop, for reading streams; one piece goes beyond it */
 #define PIECES_A_TURN 4            /* read of one stream */
 #define SMALL_PIECE   ((size_t)4 << 10) /* of one that had to wait, so that all have a turn soon */
-#define OWED_MAX      ((size_t)MU_FRAME_MAX + SMALL_PIECE)
-#define SLOT_BITS     24 /* of an id: which slot; the rest counts streams */
+#define SLOT_BITS     24                /* of an id: which slot; the rest counts streams */
 #define SLOTS_MAX     ((uint32_t)1 << SLOT_BITS)
 #define NO_SLOT       UINT32_MAX
 
@@ -289,12 +288,20 @@ void mu_streams_watch(struct mu_accepted *s)
         uv_poll_stop(&s->poll);
 }
 
-bool mu_streams_shed(struct mu_streams *all, mu_time now)
+/* The first from @s on of which nothing may lie unread. */
+static struct mu_accepted *not_waiting(struct mu_accepted *s)
 {
-    struct mu_accepted *s = all->ending ? all->ending : all->owing;
-
     while (s && s->waits)
         s = s->next;
+    return s;
+}
+
+bool mu_streams_shed(struct mu_streams *all, mu_time now)
+{
+    struct mu_accepted *s = not_waiting(all->ending);
+
+    if (!s)
+        s = not_waiting(all->owing);
     if (!s)
         return false;
     if (s->term == MU_TERM_OWING)
@@ -562,8 +569,9 @@ void mu_streams_mark(struct mu_streams *all)
     all->marked = true;
 }
 
-/* What had come is in those that wait: poll has told of it by now, where it has not more than the
- * 49,152 streams to tell of that libuv takes in a turn. */
+/* A turn of each, so that a verdict waits no longer however much is sent; whose agents have more to
+ * say is told by mu_streams_unread(). What had come is in those that wait: poll has told of it by
+ * now, where it has not more than the 49,152 streams to tell of that libuv takes in a turn. */
 static void count_owed(struct mu_streams *all)
 {
     struct mu_accepted *s;
@@ -574,9 +582,16 @@ static void count_owed(struct mu_streams *all)
 
         (void)ioctl(s->fd, FIONREAD, &n);
         pay(s, s->owed);
-        s->owed = (size_t)n < OWED_MAX ? (size_t)n : OWED_MAX;
+        s->owed = (size_t)n < SMALL_PIECE ? (size_t)n : SMALL_PIECE;
         all->indebted += s->owed > 0;
     }
+}
+
+bool mu_streams_unread(struct mu_streams *all, uint64_t conn)
+{
+    const struct mu_accepted *s = mu_streams_find(all, conn);
+
+    return s && s->waits;
 }
 
 bool mu_streams_passed(struct mu_streams *all)

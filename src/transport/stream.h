@@ -32,6 +32,7 @@ void mu_streams_refused(struct mu_streams *all); /* counts one that never became
  * the first is passed takes its place. */
 void mu_streams_mark(struct mu_streams *all);
 bool mu_streams_passed(struct mu_streams *all);
+bool mu_streams_unread(struct mu_streams *all, uint64_t conn);
 
 void mu_streams_send(struct mu_streams *all, uint64_t conn, const uint8_t *frame, size_t n);
 void mu_streams_end(struct mu_streams *all, uint64_t conn);

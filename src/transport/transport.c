@@ -255,6 +255,11 @@ bool mu_transport_passed(struct mu_transport *t, uint64_t mark)
     return mu_udp_passed(t->udp, mark) && streams;
 }
 
+bool mu_transport_unread(struct mu_transport *t, uint64_t conn)
+{
+    return mu_streams_unread(t->streams, conn);
+}
+
 void mu_transport_send(struct mu_transport *t, uint64_t conn, const uint8_t *frame, size_t n)
 {
     mu_streams_send(t->streams, conn, frame, n);

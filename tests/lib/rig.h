@@ -44,6 +44,7 @@ struct rig {
     mu_wall wall;
     uint64_t drops;
     bool store_away, refuse, payload_full;
+    uint64_t unread; /* the stream on which more has come than was handed in */
     uint64_t tickets[RIG_TICKETS];
     size_t ntickets;
     struct rig_event events[RIG_EVENTS];
@@ -81,6 +82,11 @@ static inline int rig_payload(void *ctx, const struct mu_reported *report, const
     r->npayloads++;
     r->report = *report;
     return 0;
+}
+
+static inline bool rig_unread(void *ctx, uint64_t conn)
+{
+    return ((struct rig *)ctx)->unread == conn;
 }
 
 static inline void rig_changed(void *ctx, uint32_t slot)
@@ -145,7 +151,8 @@ static inline int rig_new(struct rig *r)
                                        .payload = rig_payload,
                                        .changed = rig_changed,
                                        .send = rig_send,
-                                       .close = rig_close};
+                                       .close = rig_close,
+                                       .unread = rig_unread};
     int rv;
 
     r->config.policies = &r->policies;

@@ -536,6 +536,38 @@ static void report_is_answered_when_it_is_stored(void **state)
     rig_free(&r);
 }
 
+/* Places for millions of sessions would be made by it, or none be read for its index. */
+static void session_that_never_was_is_passed_over_at_a_start(void **state)
+{
+    static const struct {
+        uint64_t session;
+        uint32_t index;
+    } damaged[] = {{UINT32_MAX, 0}, {UINT64_MAX, 0}, {(uint64_t)3 << 32 | 1, 0}, {0, UINT32_MAX}};
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(damaged); i++) {
+        struct rig r;
+        struct rig_sender s;
+        struct rig_rows rows;
+        struct mu_row row;
+
+        rig_setup(&r);
+        rig_join(&r, &s, "h", 5);
+        rig_save(&r, &rows);
+        if (damaged[i].session)
+            rows.row[0].session = damaged[i].session;
+        rows.row[0].index = damaged[i].index;
+        rig_restart(&r, &rows);
+        assert_true(mu_roster_row(mu_conductor_roster(r.c), 0, &row));
+        assert_int_equal(row.session, 0);
+        s.epoch++;
+        assert_int_equal(rig_beat(&r, &s, 0), -1);
+        assert_int_equal(rig_state(&r, "h"), MU_UNKNOWN);
+        rig_join(&r, &s, "h", 6);
+        assert_int_equal(rig_state(&r, "h"), MU_UP);
+        rig_free(&r);
+    }
+}
+
 /* JOINED was said, and nobody waits for an answer who could send it again. */
 static void report_of_a_join_that_is_refused_is_asked_for_again(void **state)
 {
@@ -678,6 +710,7 @@ int main(void)
         cmocka_unit_test(payload_without_room_is_asked_for_again),
         cmocka_unit_test(report_that_has_not_changed_is_not_stored_again),
         cmocka_unit_test(report_is_answered_when_it_is_stored),
+        cmocka_unit_test(session_that_never_was_is_passed_over_at_a_start),
         cmocka_unit_test(report_of_a_join_that_is_refused_is_asked_for_again),
         cmocka_unit_test(late_answer_of_the_store_to_a_report_is_nobodys),
         cmocka_unit_test(waiting_for_room_counts_as_heard),

@@ -486,6 +486,24 @@ static void new_policies_judge_nobody_before_an_interval_has_passed(void **state
     rig_free(&r);
 }
 
+static void who_may_have_spoken_is_not_judged(void **state)
+{
+    struct rig r;
+    struct rig_sender a, b;
+
+    rig_setup(&r);
+    rig_join(&r, &a, "a", 1);
+    rig_join(&r, &b, "b", 2);
+    r.unread = a.conn; /* his beats have come, and wait to be read */
+    rig_run(&r, 3100 * MU_MS);
+    assert_int_equal(rig_state(&r, "a"), MU_UP);
+    assert_int_equal(rig_state(&r, "b"), MU_DOWN);
+    r.unread = 0; /* there was none among it */
+    rig_run(&r, 100 * MU_MS);
+    assert_int_equal(rig_state(&r, "a"), MU_DOWN);
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +526,7 @@ int main(void)
         cmocka_unit_test(nobody_is_judged_while_draining),
         cmocka_unit_test(forgetting_leaves_the_store_room_for_others),
         cmocka_unit_test(new_policies_judge_nobody_before_an_interval_has_passed),
+        cmocka_unit_test(who_may_have_spoken_is_not_judged),
     };
     return cmocka_run_group_tests_name("conductor_silence", tests, NULL, NULL);
 }

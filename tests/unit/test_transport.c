@@ -52,6 +52,7 @@ struct world {
     mu_dur slow;    /* so long a frame takes */
     int again[20];  /* > 0: for a frame with this number another is sent on it */
     unsigned quiet; /* frames "quiet" that came */
+    uint64_t quiet_conn;
     bool gone;
 };
 
@@ -136,7 +137,10 @@ static int on_frame(void *ctx, uint64_t conn, const uint8_t *frame, size_t n, mu
         big[0] = (uint8_t)i;
         mu_transport_send(w->t, conn, big, sizeof(big));
     }
-    w->quiet += n == 5 && memcmp(frame, "quiet", 5) == 0;
+    if (n == 5 && memcmp(frame, "quiet", 5) == 0) {
+        w->quiet++;
+        w->quiet_conn = conn;
+    }
     if (n == 1 && frame[0] < MU_ARRAY_LEN(w->again) && w->again[frame[0]] > 0)
         write_frame(w->again[frame[0]], frame, n);
     for (mu_time until = now + w->slow; w->slow && mu_clock_now() < until;)
@@ -919,6 +923,33 @@ static void streams_that_send_on_end_leave_others_their_turn(void **state)
     end_streams(w);
 }
 
+/* A mark waits for one piece of it; that there is more is told. */
+static void what_lies_unread_in_a_stream_is_told(void **state)
+{
+    struct world *w = begin_streams(MU_MS, 0);
+    static uint8_t large[64 << 10];
+    int fd = dial_unix(w);
+    uint64_t conn, mark;
+
+    (void)state;
+    write_frame(fd, "quiet", 5);
+    AWAIT(w, w->quiet == 1);
+    conn = w->quiet_conn;
+    AWAIT(w, !mu_transport_unread(w->t, conn));
+    write_frame(fd, large, sizeof(large));
+    AWAIT(w, mu_transport_unread(w->t, conn));
+    mark = mu_transport_mark(w->t);
+    do
+        turn(w);
+    while (!mu_transport_passed(w->t, mark));
+    assert_int_not_equal(w->largest, sizeof(large));
+    assert_true(mu_transport_unread(w->t, conn));
+    AWAIT(w, w->largest == sizeof(large));
+    AWAIT(w, !mu_transport_unread(w->t, conn));
+    close(fd);
+    end_streams(w);
+}
+
 /* In small pieces his frame takes longer than he may be silent. */
 static void who_waits_to_be_read_is_not_silent(void **state)
 {
@@ -1518,6 +1549,7 @@ int main(void)
         cmocka_unit_test(what_came_behind_large_frames_is_read_with_them),
         cmocka_unit_test(a_turn_of_the_loop_reads_streams_for_a_bounded_time),
         cmocka_unit_test(streams_that_send_on_end_leave_others_their_turn),
+        cmocka_unit_test(what_lies_unread_in_a_stream_is_told),
         cmocka_unit_test(who_waits_to_be_read_is_not_silent),
         cmocka_unit_test(answers_to_what_came_together_leave_together),
         cmocka_unit_test(many_answers_come_whole_and_in_order),
