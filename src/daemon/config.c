@@ -402,6 +402,12 @@ static int check_apart(const struct mu_config *config, const char *key,
             if (mu_addr_parse(&a, list->at[i], NULL) || mu_addr_parse(&b, others->at[j], NULL) ||
                 !mu_addr_collide(&a, &b))
                 continue;
+            if (list == others)
+                return mu_err_set(err, MU_EINVAL,
+                                  "%s: [conductor] %s = %s: takes the same %s as %s = %s before"
+                                  " it; give one of them another",
+                                  origin_text(config, find_setting("conductor", key), ""), key,
+                                  others->at[j], *a.host ? "port" : "path", key, list->at[i]);
             return mu_err_set(err, MU_EINVAL,
                               "%s: [conductor] %s = %s: takes the same %s as %s = %s (%s); give "
                               "one of them another",

@@ -181,6 +181,18 @@ static bool covers(const char *wide, const char *narrow)
            (!narrow[strcspn(narrow, "*?[\\")] && fnmatch(wide, narrow, 0) == 0);
 }
 
+static void warn_no_binary(const struct mu_policy *p, void (*warn)(void *ctx, const char *line),
+                           void *ctx)
+{
+    char line[512];
+
+    snprintf(line, sizeof(line),
+             "policy %s never matches: binary is %.200s, and no binary has '@' or '/'; write it"
+             " without the host",
+             p->name, p->binary);
+    warn(ctx, line);
+}
+
 static void warn_unreachable(const struct mu_policies *policies,
                              void (*warn)(void *ctx, const char *line), void *ctx)
 {
@@ -262,6 +274,8 @@ int mu_policies_finish(struct mu_policies *policies, void (*warn)(void *ctx, con
 
         if (rv != 0)
             return rv;
+        if (warn && strpbrk(policies->at[i].binary, "@/"))
+            warn_no_binary(&policies->at[i], warn, ctx);
         if (idle_phi && warn)
             warn_idle_phi(&policies->at[i], warn, ctx);
         if (warn)

@@ -407,17 +407,18 @@ static int begin_life(struct mu_mysql *db, struct mu_boot *boot, struct mu_err *
         rv = mu_mysql_numbers(db, "SELECT value FROM meta WHERE `key` = 'fleet'", &fleet, 1, err);
     if (!rv)
         rv = write_holder(db, err);
+    if (!rv)
+        rv = mu_schema_boot(&(struct mu_schema_meta){.epoch = (int64_t)meta[0],
+                                                     .event_limit = (int64_t)meta[1],
+                                                     .next_row = (int64_t)meta[2],
+                                                     .fleet = (int64_t)fleet},
+                            boot, err);
     rv = mu_mysql_end(db, rv, err);
     if (rv)
         return rv;
-    db->epoch = (uint32_t)meta[0];
-    db->granted = meta[1];
-    db->next_row = (uint32_t)meta[2];
-    *boot = (struct mu_boot){.epoch = db->epoch,
-                             .seq = db->granted - MU_STORE_GRANT,
-                             .seq_end = db->granted,
-                             .row = db->next_row,
-                             .fleet = fleet};
+    db->epoch = boot->epoch;
+    db->granted = boot->seq_end;
+    db->next_row = boot->row;
     return 0;
 }
 

@@ -318,12 +318,8 @@ static int migrate(struct mu_postgres *db, uint32_t from, struct mu_err *err)
 
 /* ---- a life ---- */
 
-struct meta {
-    int64_t epoch, limit, row, fleet;
-};
-
 /* Runs @sql, which returns rows of meta, and hands them out by key. */
-static int change_meta(struct mu_postgres *db, const char *sql, struct meta *out,
+static int change_meta(struct mu_postgres *db, const char *sql, struct mu_schema_meta *out,
                        struct mu_err *err)
 {
     PGresult *result;
@@ -335,13 +331,11 @@ static int change_meta(struct mu_postgres *db, const char *sql, struct meta *out
         const char *key = PQgetvalue(result, i, 0);
         int64_t value = strtoll(PQgetvalue(result, i, 1), NULL, 10);
         *(strcmp(key, "epoch") == 0         ? &out->epoch
-          : strcmp(key, "event_limit") == 0 ? &out->limit
+          : strcmp(key, "event_limit") == 0 ? &out->event_limit
           : strcmp(key, "fleet") == 0       ? &out->fleet
-                                            : &out->row) = value;
+                                            : &out->next_row) = value;
     }
     PQclear(result);
-    if (!out->epoch || !out->limit || !out->row || !out->fleet)
-        return mu_err_set(err, MU_ECORRUPT, "meta: a row is gone; restore a backup");
     return 0;
 }
 
@@ -363,7 +357,7 @@ static int put_fleet(struct mu_postgres *db, struct mu_err *err)
 /* The new life is durable before anybody hears of it. */
 static int begin_life(struct mu_postgres *db, struct mu_boot *boot, struct mu_err *err)
 {
-    struct meta meta = {0};
+    struct mu_schema_meta meta = {0};
     char sql[256];
     int rv = put_fleet(db, err);
 
@@ -378,13 +372,11 @@ static int begin_life(struct mu_postgres *db, struct mu_boot *boot, struct mu_er
     rv = change_meta(db, sql, &meta, err);
     if (rv)
         return rv;
-    db->epoch = (uint32_t)meta.epoch;
-    db->limit = (uint64_t)meta.limit;
-    *boot = (struct mu_boot){.epoch = db->epoch,
-                             .seq = db->limit - MU_STORE_GRANT,
-                             .seq_end = db->limit,
-                             .row = (uint32_t)meta.row,
-                             .fleet = (uint64_t)meta.fleet};
+    rv = mu_schema_boot(&meta, boot, err);
+    if (rv)
+        return rv;
+    db->epoch = boot->epoch;
+    db->limit = boot->seq_end;
     return 0;
 }
 
@@ -392,7 +384,7 @@ static int begin_life(struct mu_postgres *db, struct mu_boot *boot, struct mu_er
  * must not be given again. An epoch above ours is another's life. */
 static int go_on_living(struct mu_postgres *db, struct mu_err *err)
 {
-    struct meta meta = {0};
+    struct mu_schema_meta meta = {0};
     char sql[320];
 
     snprintf(sql, sizeof(sql),

@@ -199,3 +199,30 @@ int mu_schema_draw_fleet(int64_t *out, struct mu_err *err)
     *out = (int64_t)(drawn >> 1 | 1);
     return 0;
 }
+
+#define EVENTS_MAX ((int64_t)1 << 53) /* a number that every reader of JSON keeps whole */
+
+int mu_schema_boot(const struct mu_schema_meta *meta, struct mu_boot *out, struct mu_err *err)
+{
+    const struct {
+        const char *key;
+        int64_t value, least, most;
+    } numbers[] = {
+        {"epoch", meta->epoch, 1, UINT32_MAX},
+        {"event_limit", meta->event_limit, MU_STORE_GRANT + 1, EVENTS_MAX},
+        {"next_row", meta->next_row, 1, UINT32_MAX},
+        {"fleet", meta->fleet, 1, INT64_MAX},
+    };
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(numbers); i++)
+        if (numbers[i].value < numbers[i].least || numbers[i].value > numbers[i].most)
+            return mu_err_set(err, MU_ECORRUPT,
+                              "the row '%s' of meta is gone or damaged; restore a backup",
+                              numbers[i].key);
+    *out = (struct mu_boot){.epoch = (uint32_t)meta->epoch,
+                            .seq = (uint64_t)meta->event_limit - MU_STORE_GRANT,
+                            .seq_end = (uint64_t)meta->event_limit,
+                            .row = (uint32_t)meta->next_row,
+                            .fleet = (uint64_t)meta->fleet};
+    return 0;
+}

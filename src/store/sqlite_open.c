@@ -5,6 +5,7 @@
  * Nothing may be written before the look: the file may be somebody else's. A lost connection takes
  * the same way without lock and life. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -136,6 +137,8 @@ int mu_sqlite_meta(struct mu_sqlite *db, const char *key, int64_t *value)
         return sqlite3_extended_errcode(db->db);
     sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
     int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_INTEGER)
+        rc = SQLITE_DONE;
     if (rc == SQLITE_ROW)
         *value = sqlite3_column_int64(stmt, 0);
     sqlite3_reset(stmt);
@@ -256,39 +259,67 @@ static int migrate(struct mu_sqlite *db, uint32_t from, struct mu_err *err)
     return mu_sqlite_end(db, rc, err);
 }
 
+/* As it will be, @more higher; 0 where it is gone, or no number. */
+static int raised(struct mu_sqlite *db, const char *key, int64_t more, int64_t *out)
+{
+    int rc = mu_sqlite_meta(db, key, out);
+
+    if (rc == SQLITE_CORRUPT || *out < 0)
+        *out = rc = 0;
+    else if (!rc && *out <= INT64_MAX - more)
+        *out += more;
+    return rc;
+}
+
+/* Looked at before anything is written. A number that no event can have had is behind none that
+ * will come. */
+static int begin_numbers(struct mu_sqlite *db, struct mu_boot *boot, struct mu_err *err)
+{
+    struct mu_schema_meta meta = {0};
+    int64_t last = 0, drawn;
+    int rv = mu_schema_draw_fleet(&drawn, err);
+
+    if (rv)
+        return rv;
+    int rc = mu_sqlite_meta_set(db, MU_SQL_META_NEW, "fleet", drawn);
+
+    if (!rc)
+        rc = raised(db, "epoch", 1, &meta.epoch);
+    if (!rc)
+        rc = raised(db, "event_limit", MU_STORE_GRANT, &meta.event_limit);
+    if (!rc)
+        rc = raised(db, "next_row", 0, &meta.next_row);
+    if (!rc)
+        rc = raised(db, "fleet", 0, &meta.fleet);
+    if (!rc)
+        rc = read_number(db, "SELECT coalesce(max(seq), 0) FROM events", &last);
+    if (rc)
+        return mu_sqlite_fail(db, rc, err);
+    rv = mu_schema_boot(&meta, boot, err);
+    if (!rv && (last < 0 || (uint64_t)last >= boot->seq))
+        rv = mu_err_set(err, MU_ECORRUPT,
+                        "row %" PRId64 " of events is damaged: no event has had that number; delete"
+                        " it, or restore a backup",
+                        last);
+    if (rv)
+        return rv;
+    rc = mu_sqlite_meta_set(db, MU_SQL_META_ADD, "epoch", 1);
+    if (!rc)
+        rc = mu_sqlite_meta_set(db, MU_SQL_META_ADD, "event_limit", MU_STORE_GRANT);
+    return rc ? mu_sqlite_fail(db, rc, err) : 0;
+}
+
 /* The new life is durable before anybody hears of it. */
 static int begin_life(struct mu_sqlite *db, struct mu_boot *boot, struct mu_err *err)
 {
-    int64_t epoch = 0, limit = 0, row = 0, fleet;
-    int rv = mu_schema_draw_fleet(&fleet, err);
+    int rc = mu_sqlite_begin(db, false), rv = rc ? mu_sqlite_fail(db, rc, err) : 0;
+    struct mu_err undone;
 
+    if (!rv)
+        rv = begin_numbers(db, boot, err);
     if (rv)
-        return rv;
-    int rc = mu_sqlite_begin(db, false);
-
-    if (!rc)
-        rc = mu_sqlite_meta(db, "epoch", &epoch);
-    if (!rc)
-        rc = mu_sqlite_meta(db, "event_limit", &limit);
-    if (!rc)
-        rc = mu_sqlite_meta(db, "next_row", &row);
-    if (!rc)
-        rc = mu_sqlite_meta_set(db, MU_SQL_META_ADD, "epoch", 1);
-    if (!rc)
-        rc = mu_sqlite_meta_set(db, MU_SQL_META_ADD, "event_limit", MU_STORE_GRANT);
-    if (!rc)
-        rc = mu_sqlite_meta_set(db, MU_SQL_META_NEW, "fleet", fleet);
-    if (!rc)
-        rc = mu_sqlite_meta(db, "fleet", &fleet);
-    rv = mu_sqlite_end(db, rc, err);
-    if (rv)
-        return rv;
-    *boot = (struct mu_boot){.epoch = (uint32_t)epoch + 1,
-                             .seq = (uint64_t)limit,
-                             .seq_end = (uint64_t)limit + MU_STORE_GRANT,
-                             .row = (uint32_t)row,
-                             .fleet = (uint64_t)fleet};
-    return 0;
+        (void)mu_sqlite_end(db, SQLITE_ABORT, &undone);
+    return rv ? rv : mu_sqlite_end(db, 0, err);
 }
 
 static int take_lock(struct mu_sqlite *db, struct mu_err *err)

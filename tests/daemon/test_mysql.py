@@ -108,6 +108,16 @@ class Refused(Base):
             self.assertEqual(status.returncode, 0, status.stderr)
             self.assertRegex(status.stdout, 'agents   unknown\n.*\nstarts   unknown\nbytes    [1-9]')
 
+    def test_a_number_that_is_gone_ends_the_start(self):
+        with self.conductor() as c:
+            c.stop()
+            self.server.sql('CREATE TABLE good AS SELECT * FROM meta', self.database)
+            for key in ('epoch', 'event_limit', 'next_row'):
+                with self.subTest(key=key):
+                    self.server.sql(f"DELETE FROM meta WHERE `key` = '{key}'", self.database)
+                    self.refuse(c, f"the row '{key}' of meta is gone or damaged")
+                    self.server.sql('REPLACE INTO meta SELECT * FROM good', self.database)
+
     def test_a_second_conductor_names_the_first(self):
         with self.conductor() as first:
             self.refuse(Conductor(store=self.place), f'pid {first.process.pid}')

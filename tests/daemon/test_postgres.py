@@ -130,6 +130,14 @@ class Refused(OnServer):
         self.assertEqual(status.returncode, 0, status.stderr)
         self.assertRegex(status.stdout, 'agents   unknown\n.*\nstarts   unknown\nbytes    [1-9]')
 
+    def test_a_number_that_is_gone_ends_the_start(self):
+        url = self.place()
+        self.conductor(url).start().stop()
+        for spoil in ("DELETE FROM meta WHERE key = 'epoch'", "INSERT INTO meta (key, value) VALUES ('epoch', -1)"):
+            with self.subTest(spoil=spoil):
+                self.sql(spoil)
+                self.refuse(url, "the row 'epoch' of meta is gone or damaged")
+
     def test_a_parameter_that_is_none_is_named(self):
         self.refuse(self.server.url() + '&sslmod=x', 'invalid URI query parameter: "sslmod"', code=2)
 

@@ -344,8 +344,10 @@ static void config_refuses_two_listeners_on_one_address(void **state)
 {
     struct fixture *f = *state;
 
-    refuses(f, "[conductor]\nlisten = 127.0.0.1:1, 127.0.0.1:2\nlisten = 127.0.0.1:1\n",
-            ":3: [conductor] listen = 127.0.0.1:1", "same port", "give one of them another");
+    refuses(
+        f, "[conductor]\nlisten = 127.0.0.1:1, 127.0.0.1:2\nlisten = 127.0.0.1:1\n",
+        ":3: [conductor] listen = 127.0.0.1:1: takes the same port as listen = 127.0.0.1:1 before"
+        " it; give one of them another");
     refuses(f, "[conductor]\nlisten = 127.0.0.1:1\nhttp = 127.0.0.1:1\n",
             ":3: [conductor] http = 127.0.0.1:1", "listen = 127.0.0.1:1", "muster.conf:2)");
     refuses(f, "[conductor]\nlisten = 127.0.0.1:4681\n",

@@ -221,6 +221,21 @@ static void policy_that_never_matches_is_warned_of(void **state)
     }
 }
 
+static void policy_for_a_whole_name_is_warned_of(void **state)
+{
+    static const char *const binaries[] = {"nova-compute@*", "x@host", "x/y"};
+
+    for (size_t i = 0; i < MU_ARRAY_LEN(binaries); i++) {
+        struct mu_policies p = two((struct mu_times){0});
+        char warned[256] = "";
+
+        strcpy(p.at[0].binary, binaries[i]);
+        assert_int_equal(mu_policies_finish(&p, keep_warning, warned, NULL), 0);
+        assert_non_null(strstr(warned, "policy net never matches"));
+        assert_non_null(strstr(warned, binaries[i]));
+    }
+}
+
 static void interval_wanted_is_clamped_or_stretches(void **state)
 {
     struct mu_policies p;
@@ -258,6 +273,7 @@ int main(void)
         cmocka_unit_test(first_that_matches_is_in_force),
         cmocka_unit_test(what_default_sets_and_a_policy_works_out_is_warned_of),
         cmocka_unit_test(policy_that_never_matches_is_warned_of),
+        cmocka_unit_test(policy_for_a_whole_name_is_warned_of),
         cmocka_unit_test(interval_wanted_is_clamped_or_stretches),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);

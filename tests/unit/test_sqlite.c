@@ -390,6 +390,49 @@ static void what_is_damaged_is_refused_by_row(void **state)
     }
 }
 
+/* Numbers that a life would begin with, and go on to give out. */
+static void numbers_that_cannot_be_end_a_start(void **state)
+{
+    static const char *const keys[] = {"epoch", "event_limit", "next_row", "fleet"};
+    static const char *const spoilt[][2] = {
+        {"epoch", "-1"},        {"epoch", "4294967295"},
+        {"epoch", "'abc'"},     {"epoch", "9223372036854775807"},
+        {"event_limit", "-1"},  {"event_limit", "0"},
+        {"next_row", "-1"},     {"event_limit", "9223372036854775807"},
+        {"next_row", "0"},      {"next_row", "4294967296"},
+        {"fleet", "'a fleet'"},
+    };
+    struct fixture *f = *state;
+    char sql[256];
+
+    open_store(f);
+    close_store(f);
+    by_hand(f, "CREATE TABLE good AS SELECT * FROM meta");
+    for (size_t i = 0; i < MU_ARRAY_LEN(spoilt); i++) {
+        snprintf(sql, sizeof(sql), "UPDATE meta SET value = %s WHERE key = '%s'", spoilt[i][1],
+                 spoilt[i][0]);
+        by_hand(f, sql);
+        assert_int_equal(try_open(f), MU_ECORRUPT);
+        snprintf(sql, sizeof(sql), "the row '%s' of meta is gone or damaged", spoilt[i][0]);
+        expect_text(f, sql);
+        by_hand(f, "INSERT OR REPLACE INTO meta SELECT * FROM good");
+    }
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(sql, sizeof(sql), "DELETE FROM meta WHERE key = '%s'", keys[i]);
+        by_hand(f, sql);
+        assert_int_equal(try_open(f), MU_ECORRUPT);
+        expect_text(f, keys[i]);
+        by_hand(f, "INSERT OR REPLACE INTO meta SELECT * FROM good");
+    }
+    by_hand(f, "INSERT INTO events VALUES"
+               " (9223372036854775807, 0, '', '', 'conductor', '', '', 'started', '{}')");
+    assert_int_equal(try_open(f), MU_ECORRUPT);
+    expect_text(f, "row 9223372036854775807 of events is damaged");
+    by_hand(f, "DELETE FROM events; DROP TABLE good");
+    open_store(f);
+    assert_int_equal(f->boot.epoch, 2); /* what was refused was no life */
+}
+
 /* ---- a disk that will not ---- */
 
 static void a_full_disk_is_waited_for(void **state)
@@ -751,6 +794,7 @@ int main(void)
         TEST(a_newer_schema_is_refused_with_both_numbers),
         TEST(an_older_schema_is_refused_with_what_to_run),
         TEST(what_is_damaged_is_refused_by_row),
+        TEST(numbers_that_cannot_be_end_a_start),
         TEST(a_full_disk_is_waited_for),
         TEST(a_failing_write_is_waited_for),
         TEST(a_file_that_was_taken_away_is_waited_for),
