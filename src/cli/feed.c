@@ -95,18 +95,20 @@ void mu_feed_pause(unsigned n)
     poll(NULL, 0, n < 10 ? (int)n * 200 : 2000);
 }
 
-/* The conductor is back, perhaps with another database, whose numbers are lower than those seen. */
-static void check_history(struct mu_feed *f)
+/* The conductor is back, perhaps with another database, whose numbers are lower than those seen:
+ * then it refuses ours. Returns whether to go on by its own. */
+static bool has_other_history(struct mu_feed *f)
 {
     struct mu_feed now = *f;
     struct mu_err err;
 
     if (mu_feed_from_now(&now, &err) != 0 || now.since >= f->since)
-        return;
+        return false;
     fprintf(stderr,
             "muster: the conductor's events end at %llu, before %llu: it has another store\n",
             (unsigned long long)now.since, (unsigned long long)f->since);
     f->since = now.since;
+    return true;
 }
 
 int mu_feed_follow(struct mu_feed *f, int (*each)(void *ctx, json_t *event), void *ctx)
@@ -120,6 +122,8 @@ int mu_feed_follow(struct mu_feed *f, int (*each)(void *ctx, json_t *event), voi
     mu_ask_while_read(f->ask);
     for (;;) {
         int rv = mu_feed_next(f, LONG_POLL, &events, &err), code = MU_EXIT_OK;
+        if (rv == MU_EINVAL && failed > 0 && has_other_history(f))
+            continue;
         if (rv != 0 && !mu_feed_may_return(rv))
             return mu_cli_fail_err(f->args, &err);
         if (rv != 0) {
@@ -131,7 +135,6 @@ int mu_feed_follow(struct mu_feed *f, int (*each)(void *ctx, json_t *event), voi
         if (failed > 0) {
             fprintf(stderr, "muster %s: the conductor is back\n", name);
             failed = 0;
-            check_history(f);
         }
         json_array_foreach(events, i, event) if (code == MU_EXIT_OK) code = each(ctx, event);
         json_decref(events);

@@ -150,6 +150,27 @@ class Following(Case):
         self.assertEqual([e['agent'] for e in seen], [f'job@{r}-{k}' for r in range(3) for k in range(5)])
         self.assertEqual(len({e['seq'] for e in seen}), 15)
 
+    def test_events_go_on_with_another_store(self):
+        for k in range(5):
+            self.beat(f'job@{k}')
+        watching = self.start('events', '-w', '-f', 'json', '--since', '0', '--filter', 'kind=joined')
+        patience = threading.Timer(wait.PATIENCE * 2, watching.kill)
+        patience.start()
+        for _ in range(5):
+            self.assertTrue(watching.stdout.readline())
+        self.conductor.kill()
+        for suffix in ('', '-wal', '-shm'):
+            if os.path.exists(self.conductor.db + suffix):
+                os.unlink(self.conductor.db + suffix)
+        self.conductor.start()
+        told = watching.stderr.readline()
+        while 'another store' not in told:
+            self.assertTrue(told)
+            told = watching.stderr.readline()
+        self.beat('new@here')
+        self.assertEqual(json.loads(watching.stdout.readline())['agent'], 'new@here')
+        patience.cancel()
+
     def test_wait_lives_through_a_restart(self):
         self.beat('job@here')
         waiting = self.start('wait', '-v', '--for', 'gone', 'job@here', '--timeout', '60s')
