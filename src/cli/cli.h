@@ -87,6 +87,11 @@ size_t mu_args_count(const struct mu_args *args);          /* of operands */
 char *const *mu_args_operands(const struct mu_args *args); /* NULL-terminated: fit for execvp() */
 const struct mu_command *mu_args_command(const struct mu_args *args);
 
+/* Those of --conductor, else of $MUSTER_CONDUCTOR, which an error then names, else the usual one.
+ * Returns 0 or MU_EINVAL. */
+struct mu_conductors;
+int mu_args_conductors(const struct mu_args *args, struct mu_conductors *out, struct mu_err *err);
+
 /* The last value of @name as a length of time, a whole number in [@min, @max], 0 <= @min. Return
  * MU_EXIT_OK, *@out untouched where the option was not given; or MU_EXIT_USAGE after telling the
  * user. */

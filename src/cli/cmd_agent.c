@@ -127,7 +127,7 @@ static int live(const struct mu_args *args, struct mu_life_config *config)
 
 static int run(const struct mu_args *args)
 {
-    const char *conductor = mu_args_value(args, "conductor"), *zone = mu_args_value(args, "zone");
+    const char *zone = mu_args_value(args, "zone");
     const char *relay = mu_args_value(args, "relay");
     const char *token_file = mu_args_value(args, "token-file");
     struct mu_conductors conductors;
@@ -152,9 +152,8 @@ static int run(const struct mu_args *args)
         code = mu_args_int(args, "pid", 1, INT_MAX, &pid);
     if (code)
         return code;
-    if (mu_conductors_parse(&conductors, conductor ? conductor : getenv("MUSTER_CONDUCTOR"),
-                            &err) ||
-        read_name(args, &who, &err) || read_labels(args, &who, &err) ||
+    if (mu_args_conductors(args, &conductors, &err) || read_name(args, &who, &err) ||
+        read_labels(args, &who, &err) ||
         mu_text_check(config.zone, strlen(config.zone), MU_TEXT_MAX, "--zone", &err) ||
         (token_file && mu_secret_token(token_file, token, sizeof(token), &err)) ||
         (relay && read_relay(relay, &relay_addr, &err)))

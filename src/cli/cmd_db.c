@@ -70,14 +70,12 @@ static int act(const struct mu_args *args, const char *url)
 
     if (!strcmp(what, "backup"))
         return backup(args, url, path);
+    if (strcmp(what, "status") != 0 && strcmp(what, "upgrade") != 0)
+        return mu_cli_fail(args, MU_EXIT_USAGE, "\"%s\" is none of status, upgrade, backup", what);
     if (path)
         return mu_cli_fail(args, MU_EXIT_USAGE, "%s takes nothing more, but got \"%s\"", what,
                            path);
-    if (!strcmp(what, "status"))
-        return print_status(args, url);
-    if (!strcmp(what, "upgrade"))
-        return upgrade(args, url);
-    return mu_cli_fail(args, MU_EXIT_USAGE, "\"%s\" is none of status, upgrade, backup", what);
+    return *what == 's' ? print_status(args, url) : upgrade(args, url);
 }
 
 static int run(const struct mu_args *args)

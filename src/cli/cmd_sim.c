@@ -113,11 +113,10 @@ static int read_scenario(const struct mu_args *args, struct mu_scenario *sc, str
 static int find_conductor(const struct mu_args *args, struct mu_fleet_config *fleet,
                           struct mu_err *err)
 {
-    const char *text = mu_args_value(args, "conductor");
     struct mu_conductors list;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     char port[16];
-    int rv = mu_conductors_parse(&list, text ? text : getenv("MUSTER_CONDUCTOR"), err);
+    int rv = mu_args_conductors(args, &list, err);
 
     if (rv)
         return rv;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/conductors.h"
 #include "base/mem.h"
 #include "base/near.h"
 
@@ -288,6 +289,14 @@ int mu_args_dur(const struct mu_args *args, const char *name, mu_dur *out)
         return MU_EXIT_OK;
     return mu_cli_fail(args, MU_EXIT_USAGE,
                        "--%s \"%s\" is no length of time: write 500ms, 10s, 5m or 2h", name, text);
+}
+
+int mu_args_conductors(const struct mu_args *args, struct mu_conductors *out, struct mu_err *err)
+{
+    const char *given = mu_args_value(args, "conductor");
+    int rv = mu_conductors_parse(out, given ? given : getenv("MUSTER_CONDUCTOR"), err);
+
+    return rv && !given ? mu_err_wrap(err, rv, "MUSTER_CONDUCTOR") : rv;
 }
 
 int mu_args_int(const struct mu_args *args, const char *name, long min, long max, long *out)

@@ -123,6 +123,9 @@ class Usage(Case):
             with self.subTest(where=where):
                 self.complains(muster('list', '--conductor', where), 2)
         self.complains(muster('list', env={'MUSTER_CONDUCTOR': 'ftp://x'}), 2, 'MUSTER_CONDUCTOR')
+        for command in (['agent', '--name', 'a@b'], ['sim', '-n', '1']):
+            self.complains(muster(*command, env={'MUSTER_CONDUCTOR': 'foo'}), 2, 'MUSTER_CONDUCTOR', 'foo')
+        self.complains(muster('db', 'bakup', 'x'), 2, '"bakup" is none of status, upgrade, backup')
 
     def test_options_stand_anywhere(self):
         a = muster('--conductor', self.api.url, 'show', 'nova-compute@cmp-1', '-f', 'json')
