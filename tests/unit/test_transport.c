@@ -1227,8 +1227,10 @@ static void flood_of_silent_ones_keeps_nobody_out(void **state)
     w->echo = true;
     write_frame(first, "first", 5);
     expect_frame(w, first, "first");
-    for (size_t i = 0; i < MU_ARRAY_LEN(flood); i++)
+    for (size_t i = 0; i < MU_ARRAY_LEN(flood); i++) {
         flood[i] = dial(w);
+        AWAIT(w, stats_of(w).accepted == i + 2); /* one a turn: each is read, however slow we are */
+    }
     last = dial(w);
     write_frame(last, "last", 4);
     expect_frame(w, last, "last");
