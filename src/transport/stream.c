@@ -496,7 +496,7 @@ static void read_some(struct mu_accepted *s, mu_time now)
     }
     for (int i = 0; i < PIECES_A_TURN && more && may_read(all, now); i++, now = mu_clock_now())
         more = read_piece(s, MU_STREAM_PIECE, now);
-    if (more && (s->failed || !may_read(all, now))) /* else poll tells of it again */
+    if (more)
         wait_turn(s);
 }
 
@@ -516,8 +516,7 @@ static void settle(struct mu_accepted *s, mu_time now)
         return;
     }
     mu_streams_watch(s);
-    while (all->held >
-           MU_STREAMS_HELD_MAX) { /* may be this one: nothing of it is looked at any more */
+    while (all->held > MU_STREAMS_HELD_MAX) { /* may be this one: it is not looked at any more */
         all->stats.overflowed++;
         end_by_us(mu_streams_greediest(all), now);
     }

@@ -69,9 +69,9 @@ int mu_transport_adopt(struct mu_transport *t, int fd, struct mu_err *err);
  * when it is passed. */
 uint64_t mu_transport_mark(struct mu_transport *t);
 /* Reads on towards @mark, a bounded number of datagrams, and returns whether all of its have been
- * read: every datagram, and a piece of each stream. While it is false ask
- * again, once a turn of the loop, after its poll (from a uv_check_t): a flood has filled the
- * sockets, and the others want their turns too. */
+ * read: every datagram, and a piece of each stream. While it is false ask again, once a turn of the
+ * loop, after its poll (from a uv_check_t): a flood has filled the sockets, and the others want
+ * their turns too. */
 bool mu_transport_passed(struct mu_transport *t, uint64_t mark);
 /* Whether @conn has sent more than could be read by now: who speaks by it may have spoken. */
 bool mu_transport_unread(struct mu_transport *t, uint64_t conn);
