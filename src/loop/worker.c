@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,7 +107,11 @@ int mu_worker_open(struct mu_worker **out, struct uv_loop_s *loop, const char *n
         worker_free(worker);
         return mu_err_set(err, rv, "worker %s: cannot make its mailbox", name);
     }
+    sigset_t all, before; /* the thread inherits the mask: signals are the loop's */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     int no = pthread_create(&worker->thread, NULL, work, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (no) {
         mu_mailbox_close(worker->box, NULL, NULL);
         worker_free(worker);
